@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The kfuncs of agentcg.ko; contracts in module/group.c. */
+#ifndef _AGENTCG_KFUNCS_BPF_H
+#define _AGENTCG_KFUNCS_BPF_H
+
+extern int agentcg_add(__u64 id) __ksym;
+extern __s64 agentcg_usage(__u64 id) __ksym;
+extern int agentcg_gate(__u64 id, __u64 bytes) __ksym;
+extern int agentcg_release(__u64 id) __ksym;
+
+#endif

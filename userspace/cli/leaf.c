@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "leaf.h"
+
+#include "cgroup.h"
+#include "io-agentcg.h"
+#include "priority.h"
+
+/* A daemon is back within this of its restart, if it comes back at all. */
+#define RETRY_FAST_USEC		(100 * USEC_PER_MSEC)
+#define RETRY_SLOW_USEC		USEC_PER_SEC
+
+#define OPTIONAL(name, value)						\
+	SD_JSON_BUILD_PAIR_CONDITION((value) != UINT64_MAX, name, SD_JSON_BUILD_UNSIGNED(value))
+
+static int take_answer(struct agentcg_leaf *leaf, sd_json_variant *answer,
+		       const struct agentcg_wish *wish)
+{
+	const char *call = agentcg_json_string(answer, "call");
+	uint64_t timeout = agentcg_json_u64(answer, "timeoutUSec");
+
+	leaf->call = call ? strdup(call) : NULL;
+	if (!leaf->call)
+		return call ? -ENOMEM : -EPROTO;
+	leaf->cgroup_fd = sd_varlink_take_fd(leaf->link, agentcg_json_u64(answer, "cgroupFd"));
+	if (leaf->cgroup_fd < 0)
+		return leaf->cgroup_fd;
+	if (timeout)
+		leaf->deadline = now_usec(CLOCK_MONOTONIC) + timeout;
+	if (agentcg_json_has(answer, "priority"))
+		leaf->priority = agentcg_json_u64(answer, "priority");
+	else
+		leaf->priority = wish->priority == UINT64_MAX ? AGENTCG_PRIORITY_NORMAL : wish->priority;
+	leaf->notes = sd_json_variant_ref(sd_json_variant_by_key(answer, "notes"));
+	return 0;
+}
+
+int agentcg_leaf_begin(struct agentcg_leaf *leaf, const struct agentcg_wish *wish, char *why)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL;
+	sd_json_variant *answer;
+	int r;
+
+	r = agentcg_client_connect(leaf->socket, &leaf->link, why);
+	if (r < 0)
+		return r;
+	r = sd_json_buildo(&parameters,
+		SD_JSON_BUILD_PAIR_CONDITION(!!wish->session, "session", SD_JSON_BUILD_STRING(wish->session)),
+		SD_JSON_BUILD_PAIR_STRV("command", wish->command),
+		OPTIONAL("priority", wish->priority),
+		OPTIONAL("memory", wish->memory),
+		OPTIONAL("memoryMax", wish->memory_max),
+		OPTIONAL("timeoutUSec", wish->timeout));
+	if (r >= 0) {
+		r = agentcg_client_call(leaf->link, "BeginCall", parameters, &answer, why);
+		if (r < 0)
+			return r;
+		r = take_answer(leaf, answer, wish);
+	}
+	if (r < 0)
+		snprintf(why, AGENTCG_WHY_MAX, "cannot begin the call: %s", strerror(-r));
+	return r;
+}
+
+int agentcg_leaf_attach(struct agentcg_leaf *leaf, int pidfd, char *why)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL;
+	int index, r;
+
+	index = sd_varlink_push_dup_fd(leaf->link, pidfd);
+	r = index < 0 ? index : sd_json_buildo(&parameters,
+		SD_JSON_BUILD_PAIR_STRING("call", leaf->call),
+		SD_JSON_BUILD_PAIR_INTEGER("pidFd", index));
+	if (r < 0) {
+		snprintf(why, AGENTCG_WHY_MAX, "cannot hand the process over: %s", strerror(-r));
+		return r;
+	}
+	return agentcg_client_call(leaf->link, "AttachProcess", parameters, NULL, why);
+}
+
+static int call_by_name(struct agentcg_leaf *leaf, const char *method, sd_json_variant **ret, char *why)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL;
+	int r;
+
+	r = sd_json_buildo(&parameters, SD_JSON_BUILD_PAIR_STRING("call", leaf->call));
+	if (r < 0)
+		return r;
+	return agentcg_client_call(leaf->link, method, parameters, ret, why);
+}
+
+/* Without the daemon: what can be done by hand, which takes the right to. */
+static void clean_up(struct agentcg_leaf *leaf)
+{
+	(void)agentcg_cgroup_kill(leaf->cgroup_fd);
+}
+
+int agentcg_leaf_end(struct agentcg_leaf *leaf, sd_json_variant **ret, char *why)
+{
+	sd_json_variant *answer;
+	int r;
+
+	for (;;) {
+		if (!leaf->link) {
+			while (agentcg_leaf_reconnect(leaf) < 0 && !leaf->orphaned &&
+			       now_usec(CLOCK_MONOTONIC) < leaf->give_up)
+				usleep(RETRY_FAST_USEC);
+		}
+		if (!leaf->link) {
+			clean_up(leaf);
+			snprintf(why, AGENTCG_WHY_MAX, "%s, so there is no result; what the call left running was killed if that was allowed",
+				 leaf->orphaned ? "the daemon was restarted and does not know the call any more" :
+						  "the daemon is gone");
+			return -ENOTCONN;
+		}
+		r = call_by_name(leaf, "EndCall", &answer, why);
+		if (r != -ENOTCONN)
+			break;
+		agentcg_leaf_lost(leaf);
+	}
+	if (r < 0)
+		return r;
+	*ret = sd_json_variant_by_key(answer, "result");
+	return *ret ? 0 : -EPROTO;
+}
+
+void agentcg_leaf_lost(struct agentcg_leaf *leaf)
+{
+	uint64_t now = now_usec(CLOCK_MONOTONIC);
+
+	leaf->link = sd_varlink_close_unref(leaf->link);
+	leaf->retry = now;
+	leaf->give_up = now + AGENTCG_CLAIM_GRACE_USEC;
+}
+
+int agentcg_leaf_reconnect(struct agentcg_leaf *leaf)
+{
+	uint64_t now = now_usec(CLOCK_MONOTONIC);
+	int r;
+
+	leaf->retry = now + (now < leaf->give_up ? RETRY_FAST_USEC : RETRY_SLOW_USEC);
+	r = agentcg_client_connect(leaf->socket, &leaf->link, NULL);
+	if (r < 0)
+		return r;
+	r = call_by_name(leaf, "ClaimCall", NULL, NULL);
+	if (r < 0) {
+		leaf->link = sd_varlink_close_unref(leaf->link);
+		/* The daemon does answer, but not for this call: asking again is no use. */
+		if (r != -ENOTCONN) {
+			leaf->orphaned = true;
+			leaf->retry = UINT64_MAX;
+		}
+		return r;
+	}
+	leaf->retry = UINT64_MAX;
+	leaf->give_up = UINT64_MAX;
+	return 0;
+}
+
+int agentcg_leaf_fd(struct agentcg_leaf *leaf)
+{
+	return leaf->link ? sd_varlink_get_fd(leaf->link) : -1;
+}
+
+void agentcg_leaf_done(struct agentcg_leaf *leaf)
+{
+	leaf->link = sd_varlink_close_unref(leaf->link);
+	sd_json_variant_unref(leaf->notes);
+	free(leaf->call);
+	agentcg_closep(&leaf->cgroup_fd);
+	*leaf = AGENTCG_LEAF_NONE;
+}

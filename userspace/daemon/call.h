@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A call: one tool call (or the agent framework itself) in a leaf of its own.
+ *
+ *	new -> live -> ending -> gone
+ *
+ * Ending takes time (the kernel must finish killing), so it is driven by the
+ * leaf's cgroup.events and a timer, and whoever asked for it waits for the
+ * reply without keeping anybody else waiting.
+ */
+#ifndef _AGENTCG_CALL_H
+#define _AGENTCG_CALL_H
+
+#include "grant.h"
+#include "ladder.h"
+#include "manager.h"
+#include "result.h"
+
+#define AGENTCG_AGENT_LEAF	"agent"
+#define AGENTCG_TOOL_PREFIX	"tool-"
+
+struct session;
+
+struct call {
+	struct manager *m;
+	struct session *session;
+	uint32_t slot;
+	bool agent;
+	uint32_t number;		/* of a tool's leaf, and its order of arrival */
+	struct call_grant grant;
+	sd_json_variant *command;	/* array of strings, for people */
+	uint64_t started_usec;		/* CLOCK_BOOTTIME */
+	enum agentcg_fate fate;
+
+	int fd;				/* the leaf */
+	uint64_t id;
+	int events_fd;			/* its cgroup.events */
+	sd_event_source *events;
+	sd_event_source *timeout;
+	sd_event_source *grace;		/* adopted: end of the time to claim it */
+
+	enum agentcg_rung rung;
+	uint64_t rung_since;		/* CLOCK_MONOTONIC */
+	sd_event_source *climb;
+	uint64_t released_usec;		/* last Release by its owner */
+
+	sd_varlink *link;		/* its connection; not a reference */
+
+	bool ending;
+	bool oom_told;
+	uint64_t ending_since;		/* CLOCK_MONOTONIC */
+	sd_event_source *retry;
+	sd_varlink *end_link;		/* who waits for the result */
+	struct result result;
+};
+
+/* "SESSION/tool-3" */
+#define AGENTCG_CALL_NAME_MAX	96
+const char *agentcg_call_name(const struct call *c, char buf[AGENTCG_CALL_NAME_MAX]);
+/* "tool-3", the directory in its session's */
+const char *agentcg_call_leaf(const struct call *c, char buf[AGENTCG_CALL_NAME_MAX]);
+struct call *agentcg_call_find(struct manager *m, const char *name);
+
+int agentcg_call_new(struct session *s, bool agent, const struct call_grant *grant,
+		     sd_json_variant *command, struct call **ret);
+/* Takes over the leaf @name of @s. */
+int agentcg_call_adopt(struct session *s, const char *name, struct call **ret);
+/* Its slot in the policy: rank, request and flags as they are now. */
+int agentcg_call_publish(struct call *c);
+
+/* SIGKILL for all of it; the reason is remembered across a restart. */
+void agentcg_call_kill(struct call *c, enum agentcg_fate fate);
+/* Kills what is left, removes the leaf, then replies to @link if there is one. */
+void agentcg_call_end(struct call *c, sd_varlink *link);
+/* Frees the memory only; the leaf stays. */
+struct call *agentcg_call_free(struct call *c);
+
+/* Ties it to the connection; it ends when that does. */
+void agentcg_call_tie(struct call *c, sd_varlink *link);
+
+char *agentcg_call_path(const struct call *c);
+uint64_t agentcg_call_usage(const struct call *c);
+int agentcg_call_build(struct call *c, sd_json_variant **ret);
+
+#endif

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The order of the end: kill, wait until nothing is alive (cgroup.events, and
+ * a timer in case something was moved in meanwhile), read the counters, free
+ * the slot of the policy, rmdir, reply.  Nothing in here waits in place.
+ */
+#include "end.h"
+
+#include "cgroup.h"
+#include "decide.h"
+#include "kernel.h"
+#include "log.h"
+#include "session.h"
+#include "watch.h"
+
+/* The first look after a kill, doubled up to the second. */
+#define RETRY_MIN_USEC	(5 * USEC_PER_MSEC)
+#define RETRY_MAX_USEC	USEC_PER_SEC
+
+/* A process in uninterruptible sleep can take long: reply without it then. */
+#define REPLY_USEC	(10 * USEC_PER_SEC)
+
+uint64_t agentcg_end_held_usec(const struct agentcg_state *state)
+{
+	uint64_t ns = state->held_ns, since = state->held_since;
+
+	if (state->phase != AGENTCG_RUNNING && since)
+		ns += agentcg_sub(now_usec(CLOCK_MONOTONIC) * NSEC_PER_USEC, since);
+	return ns / NSEC_PER_USEC;
+}
+
+static uint64_t local_event(int fd, const char *key)
+{
+	uint64_t v;
+
+	return agentcg_cgroup_read_key(fd, "memory.events.local", key, &v) < 0 ? 0 : v;
+}
+
+/* Whose limit it was.  "oom" counts where the limit is, "oom_kill" where the victim was. */
+static enum agentcg_oom_level oom_level(const struct call *c)
+{
+	if (c->grant.memory_max != AGENTCG_NONE && local_event(c->fd, "oom"))
+		return AGENTCG_OOM_CALL;
+	if (c->session->grant.budget != AGENTCG_NONE && local_event(c->session->fd, "oom"))
+		return AGENTCG_OOM_SESSION;
+	return AGENTCG_OOM_POOL;
+}
+
+static void take_stock(struct call *c)
+{
+	struct agentcg_state state = {};
+	struct result *r = &c->result;
+
+	if (c->m->kernel)
+		agentcg_kernel_state(c->m->kernel, c->slot, &state);
+	*r = (struct result){
+		.fate = c->fate,
+		.request = c->grant.memory,
+		.memory_max = c->grant.memory_max,
+		.session_budget = c->session->grant.budget,
+		.pool_max = c->m->pool_max,
+		.held_usec = agentcg_end_held_usec(&state),
+		.timeout_usec = c->grant.timeout_usec,
+		.holds = state.holds,
+		.throttles = state.throttles,
+		.oom_kills = local_event(c->fd, "oom_kill"),
+		.oom_level = oom_level(c),
+		.stuck = agentcg_cgroup_populated(c->fd) > 0,
+	};
+	agentcg_cgroup_read_u64(c->fd, "memory.peak", &r->peak);
+	agentcg_result_judge(r);
+}
+
+static void reply(struct call *c)
+{
+	_cleanup_(sd_varlink_unrefp) sd_varlink *link = TAKE_PTR(c->end_link);
+	const struct result *r = &c->result;
+
+	if (!link)
+		return;
+	sd_varlink_replybo(link, SD_JSON_BUILD_PAIR_OBJECT("result",
+		SD_JSON_BUILD_PAIR_STRING("outcome", agentcg_outcome_name(r->outcome)),
+		SD_JSON_BUILD_PAIR_UNSIGNED("memoryPeak", r->peak),
+		SD_JSON_BUILD_PAIR_CONDITION(r->memory_max != UINT64_MAX, "memoryMax",
+					     SD_JSON_BUILD_UNSIGNED(r->memory_max)),
+		SD_JSON_BUILD_PAIR_UNSIGNED("request", r->request),
+		SD_JSON_BUILD_PAIR_UNSIGNED("heldUSec", r->held_usec),
+		SD_JSON_BUILD_PAIR_UNSIGNED("holds", r->holds),
+		SD_JSON_BUILD_PAIR_UNSIGNED("throttles", r->throttles),
+		SD_JSON_BUILD_PAIR_UNSIGNED("oomKills", r->oom_kills),
+		SD_JSON_BUILD_PAIR_CONDITION(r->suggested > 0, "suggestedRequest",
+					     SD_JSON_BUILD_UNSIGNED(r->suggested)),
+		SD_JSON_BUILD_PAIR_STRING("text", r->text)));
+}
+
+/* Nothing is alive in it any more.  0: gone and freed; else try again. */
+static int finish(struct call *c)
+{
+	char name[AGENTCG_CALL_NAME_MAX];
+	struct session *s = c->session;
+	struct manager *m = c->m;
+	int r;
+
+	take_stock(c);
+	r = agentcg_cgroup_remove(s->fd, agentcg_call_leaf(c, name));
+	if (r < 0)
+		return r;
+	if (m->kernel)
+		agentcg_kernel_clear_call(m->kernel, c->slot, c->id);
+	reply(c);
+	agentcg_call_free(c);
+	agentcg_session_publish(s);
+	agentcg_session_gc(s);
+	return 0;
+}
+
+/* One look: kill what is there, or finish.  Whether it is over. */
+static bool go_on(struct call *c)
+{
+	uint64_t age = now_usec(CLOCK_MONOTONIC) - c->ending_since;
+
+	if (agentcg_cgroup_populated(c->fd) == 0) {
+		if (finish(c) == 0)
+			return true;
+	} else {
+		agentcg_cgroup_kill(c->fd);
+	}
+	if (age > REPLY_USEC && c->end_link) {
+		take_stock(c);
+		reply(c);
+	}
+	return false;
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct call *c = userdata;
+	uint64_t age;
+
+	if (go_on(c))
+		return 0;
+	age = now_usec(CLOCK_MONOTONIC) - c->ending_since;
+	sd_event_source_set_time_relative(source, min_u64(max_u64(age, RETRY_MIN_USEC), RETRY_MAX_USEC));
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+void agentcg_call_end(struct call *c, sd_varlink *link)
+{
+	int r;
+
+	if (link)
+		c->end_link = sd_varlink_ref(link);
+	c->link = NULL;
+	if (c->ending)
+		return;
+	c->ending = true;
+	c->ending_since = now_usec(CLOCK_MONOTONIC);
+	c->timeout = sd_event_source_disable_unref(c->timeout);
+	c->grace = sd_event_source_disable_unref(c->grace);
+	c->climb = sd_event_source_disable_unref(c->climb);
+	if (go_on(c))
+		return;
+	r = sd_event_add_time_relative(c->m->event, &c->retry, CLOCK_MONOTONIC, RETRY_MIN_USEC, 0,
+				       on_retry, c);
+	if (r < 0)
+		agentcg_log(LOG_ERR, "no timer for the end of a call: %s", strerror(-r));
+}
+
+/* The whole leaf went at once (memory.oom.group): say so while it is news. */
+static void tell_oom(struct call *c)
+{
+	if (c->oom_told || !local_event(c->fd, "oom_kill"))
+		return;
+	c->oom_told = true;
+	agentcg_watch_tell(c, "oom", "the kernel killed it: out of memory");
+}
+
+int agentcg_end_on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct call *c = userdata;
+	uint64_t populated;
+	char buf[256];
+	ssize_t n;
+
+	/* Reading from the start is also what re-arms the poll. */
+	n = pread(fd, buf, sizeof(buf) - 1, 0);
+	if (n < 0)
+		return 0;
+	buf[n] = 0;
+	if (agentcg_cgroup_find_key(buf, "populated", &populated) < 0 || populated)
+		return 0;
+	tell_oom(c);
+	if (c->ending)
+		go_on(c);
+	return 0;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the daemon knows: the pool, its sessions and their calls.  All of it is
+ * also in the cgroup tree and in the pinned maps, so that it can be killed at
+ * any moment (adopt.c).
+ */
+#ifndef _AGENTCG_MANAGER_H
+#define _AGENTCG_MANAGER_H
+
+#include <systemd/sd-event.h>
+#include <systemd/sd-varlink.h>
+
+#include "agentcg.h"
+#include "policy.h"
+#include "util.h"
+
+struct call;
+struct kernel;
+struct reclaimer;
+struct session;
+struct watcher;
+
+struct manager {
+	sd_event *event;
+	sd_varlink_server *server;
+	sd_event_source *kernel_source;
+	bool stopping;			/* connections that drop mean nothing now */
+
+	const char *policy_file;	/* NULL: the default one and drop-ins */
+	struct agentcg_policy policy;
+	uint64_t mem_total;
+
+	char *root_path;		/* below the cgroup mount; "" is the mount */
+	char *pool_path;
+	int root_fd;
+	int pool_fd;			/* also flocked: one daemon for a pool */
+	uint64_t pool_id;
+	uint64_t pool_max;		/* bytes in force */
+
+	struct kernel *kernel;		/* NULL: degraded, for this reason */
+	char reason[AGENTCG_WHY_MAX];
+
+	/* Indexed by slot, in the maps of the policy too. */
+	struct session *sessions[AGENTCG_MAX_SESSIONS];
+	struct call *calls[AGENTCG_MAX_CALLS];
+	uint32_t nr_sessions;		/* all used slots are below */
+	uint32_t nr_calls;
+	uint32_t arrivals;		/* of sessions, ever */
+
+	struct watcher *watchers;
+	struct reclaimer *reclaimer;
+};
+
+int agentcg_manager_new(struct manager **ret);
+struct manager *agentcg_manager_free(struct manager *m);
+
+static inline void agentcg_manager_freep(struct manager **m)
+{
+	agentcg_manager_free(*m);
+}
+
+/* Finds or makes the pool below @root (NULL: as the platform wants it). */
+int agentcg_manager_open_pool(struct manager *m, const char *root);
+/* Puts the policy in force, or goes on degraded and says why. */
+void agentcg_manager_open_kernel(struct manager *m);
+/* The pool as the kernel's policy sees it. */
+void agentcg_manager_pool(const struct manager *m, struct agentcg_pool *ret);
+int agentcg_manager_write_pool(struct manager *m);
+/* Reads the policy again; what could not change is told in @notes. */
+struct notes;
+int agentcg_manager_reload(struct manager *m, struct notes *notes, char *why);
+
+uint64_t agentcg_manager_usage(const struct manager *m);
+/* Sum of what sessions but @except keep for themselves. */
+uint64_t agentcg_manager_reserved(const struct manager *m, const struct session *except);
+int agentcg_manager_build_pool(struct manager *m, sd_json_variant **ret);
+
+#endif

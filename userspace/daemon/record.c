@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "record.h"
+
+#include "call.h"
+#include "cgroup.h"
+#include "session.h"
+
+#define NUMBER(name, value)	SD_JSON_BUILD_PAIR_UNSIGNED(name, value)
+#define MAYBE(name, value)	SD_JSON_BUILD_PAIR_CONDITION((value) != AGENTCG_NONE, name, \
+							     SD_JSON_BUILD_UNSIGNED(value))
+
+static int save(int fd, sd_json_variant *v)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = sd_json_variant_format(v, 0, &text);
+
+	return r < 0 ? r : agentcg_cgroup_set_note(fd, text);
+}
+
+static int load(int fd, const sd_json_dispatch_field table[], void *to)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
+	_cleanup_free_ char *text = NULL;
+	int r = agentcg_cgroup_get_note(fd, &text);
+
+	if (r < 0)
+		return r;
+	r = sd_json_parse(text, SD_JSON_PARSE_MUST_BE_OBJECT, &v, NULL, NULL);
+	/* A newer daemon may have written more. */
+	return r < 0 ? r : sd_json_dispatch(v, table, SD_JSON_ALLOW_EXTENSIONS, to);
+}
+
+int agentcg_record_save_session(const struct session *s)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
+	int r;
+
+	r = sd_json_buildo(&v,
+		NUMBER("uid", s->uid),
+		NUMBER("arrival", s->arrival),
+		NUMBER("priority", s->grant.priority),
+		NUMBER("reserve", s->grant.reserve),
+		MAYBE("budget", s->grant.budget),
+		SD_JSON_BUILD_PAIR_BOOLEAN("automatic", s->automatic));
+	return r < 0 ? r : save(s->fd, v);
+}
+
+int agentcg_record_load_session(struct session *s)
+{
+	static const sd_json_dispatch_field table[] = {
+		{ "uid", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct session, uid), SD_JSON_MANDATORY },
+		{ "arrival", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct session, arrival), SD_JSON_MANDATORY },
+		{ "priority", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct session, grant.priority), SD_JSON_MANDATORY },
+		{ "reserve", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, grant.reserve), 0 },
+		{ "budget", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, grant.budget), 0 },
+		{ "automatic", SD_JSON_VARIANT_BOOLEAN, sd_json_dispatch_stdbool, offsetof(struct session, automatic), 0 },
+		{}
+	};
+
+	s->grant.budget = AGENTCG_NONE;
+	return load(s->fd, table, s);
+}
+
+int agentcg_record_save_call(const struct call *c)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
+	int r;
+
+	r = sd_json_buildo(&v,
+		NUMBER("priority", c->grant.priority),
+		NUMBER("memory", c->grant.memory),
+		MAYBE("memoryMax", c->grant.memory_max),
+		MAYBE("timeoutUSec", c->grant.timeout_usec),
+		NUMBER("startedUSec", c->started_usec),
+		NUMBER("fate", c->fate),
+		SD_JSON_BUILD_PAIR_VARIANT("command", c->command));
+	return r < 0 ? r : save(c->fd, v);
+}
+
+int agentcg_record_load_call(struct call *c)
+{
+	static const sd_json_dispatch_field table[] = {
+		{ "priority", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct call, grant.priority), SD_JSON_MANDATORY },
+		{ "memory", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, grant.memory), SD_JSON_MANDATORY },
+		{ "memoryMax", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, grant.memory_max), 0 },
+		{ "timeoutUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, grant.timeout_usec), 0 },
+		{ "startedUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, started_usec), SD_JSON_MANDATORY },
+		{ "fate", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct call, fate), 0 },
+		{ "command", SD_JSON_VARIANT_ARRAY, sd_json_dispatch_variant, offsetof(struct call, command), 0 },
+		{}
+	};
+	int r;
+
+	_Static_assert(sizeof(c->fate) == sizeof(uint32_t), "an enum is read as uint32");
+	c->grant.memory_max = AGENTCG_NONE;
+	c->grant.timeout_usec = AGENTCG_NONE;
+	r = load(c->fd, table, c);
+	if (r >= 0 && c->fate > AGENTCG_FATE_CLOSED)
+		r = -EBADMSG;
+	if (r >= 0 && !c->command)
+		r = sd_json_variant_new_array(&c->command, NULL, 0);
+	return r;
+}

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "session.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "call.h"
+#include "cgroup.h"
+#include "kernel.h"
+#include "log.h"
+#include "priority.h"
+#include "record.h"
+
+#define RMDIR_RETRY_USEC	(50 * USEC_PER_MSEC)
+
+bool agentcg_session_name_valid(const char *name)
+{
+	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	size_t n = strlen(name);
+
+	return n && n <= AGENTCG_SESSION_NAME_MAX && strchr(first, name[0]) && strspn(name, rest) == n;
+}
+
+struct session *agentcg_session_find(struct manager *m, const char *name)
+{
+	for (uint32_t i = 0; i < m->nr_sessions; i++)
+		if (m->sessions[i] && streq(m->sessions[i]->name, name))
+			return m->sessions[i];
+	return NULL;
+}
+
+uint32_t agentcg_session_count(const struct manager *m, uid_t uid)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < m->nr_sessions; i++)
+		n += m->sessions[i] && m->sessions[i]->uid == uid;
+	return n;
+}
+
+static void dir_name(const struct session *s, char buf[AGENTCG_SESSION_NAME_MAX + 16])
+{
+	snprintf(buf, AGENTCG_SESSION_NAME_MAX + 16, AGENTCG_SESSION_PREFIX "%s", s->name);
+}
+
+char *agentcg_session_path(const struct session *s)
+{
+	char *path;
+
+	return asprintf(&path, "%s/" AGENTCG_SESSION_PREFIX "%s", s->m->pool_path, s->name) < 0 ?
+	       NULL : path;
+}
+
+/* ---- slots and the policy ----------------------------------------------- */
+
+static int take_slot(struct session *s)
+{
+	struct manager *m = s->m;
+	int slot = m->kernel ? agentcg_kernel_find_session(m->kernel, s->id) : -ENOENT;
+
+	if (slot < 0 || m->sessions[slot])
+		for (slot = 0; slot < AGENTCG_MAX_SESSIONS && m->sessions[slot]; slot++)
+			;
+	if (slot == AGENTCG_MAX_SESSIONS)
+		return -ENOSPC;
+	s->slot = (uint32_t)slot;
+	m->sessions[slot] = s;
+	if (s->slot >= m->nr_sessions)
+		m->nr_sessions = s->slot + 1;
+	return 0;
+}
+
+static void drop_slot(struct session *s)
+{
+	struct manager *m = s->m;
+
+	if (s->slot == UINT32_MAX)
+		return;
+	m->sessions[s->slot] = NULL;
+	while (m->nr_sessions && !m->sessions[m->nr_sessions - 1])
+		m->nr_sessions--;
+	s->slot = UINT32_MAX;
+}
+
+int agentcg_session_publish(struct session *s)
+{
+	struct agentcg_session v = {
+		.cgroup_id = s->id,
+		.rank = agentcg_rank(s->grant.priority, s->arrival),
+		.budget = s->grant.budget,
+		.reserve = s->grant.reserve,
+		.requested = s->requested,
+		.nr_calls = s->nr_calls,
+	};
+
+	return s->m->kernel ? agentcg_kernel_set_session(s->m->kernel, s->slot, &v) : 0;
+}
+
+/* ---- the group ---------------------------------------------------------- */
+
+static int write_group(struct session *s)
+{
+	struct manager *m = s->m;
+	uint64_t low = 0;
+	int r;
+
+	/* What its leaves may be protected with, where there is no policy. */
+	if (!m->kernel)
+		low = s->grant.priority > AGENTCG_PRIORITY_NORMAL ?
+		      AGENTCG_CGROUP_MAX : s->grant.reserve;
+	r = agentcg_cgroup_write_u64(s->fd, "memory.max", s->grant.budget);
+	if (!r)
+		r = agentcg_cgroup_write_u64(s->fd, "memory.low", low);
+	if (!r && agentcg_cgroup_has(s->fd, "cpu"))
+		r = agentcg_cgroup_write_u64(s->fd, "cpu.weight",
+					     agentcg_priority_cpu_weight(s->grant.priority));
+	return r;
+}
+
+static int open_group(struct session *s)
+{
+	char dir[AGENTCG_SESSION_NAME_MAX + 16];
+	int r;
+
+	dir_name(s, dir);
+	s->fd = agentcg_cgroup_open(s->m->pool_fd, dir);
+	if (s->fd < 0)
+		return s->fd;
+	r = agentcg_cgroup_id(s->fd, &s->id);
+	if (r < 0)
+		return r;
+	r = agentcg_cgroup_enable(s->fd, "memory");
+	if (!r)
+		r = agentcg_cgroup_enable(s->fd, "pids");
+	if (!r)
+		agentcg_cgroup_enable(s->fd, "cpu");	/* good to have */
+	return r;
+}
+
+int agentcg_session_apply(struct session *s)
+{
+	int r = write_group(s);
+
+	if (!r)
+		r = agentcg_session_publish(s);
+	return r ?: agentcg_record_save_session(s);
+}
+
+static struct session *alloc_session(struct manager *m, const char *name)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	*s = (struct session){ .m = m, .slot = UINT32_MAX, .fd = -1 };
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	return s;
+}
+
+static void freep(struct session **s)
+{
+	agentcg_session_free(*s);
+}
+
+/* Its slot, and the module's knowledge of the group. */
+static int publish_new(struct session *s)
+{
+	struct manager *m = s->m;
+	int r = take_slot(s);
+
+	if (r || !m->kernel)
+		return r;
+	r = agentcg_kernel_adopt(m->kernel, s->id, AGENTCG_GATE_OPEN);
+	if (!r)
+		r = agentcg_manager_write_pool(m);
+	return r ?: agentcg_session_publish(s);
+}
+
+int agentcg_session_new(struct manager *m, const char *name, uid_t uid,
+			const struct session_grant *grant, bool automatic, struct session **ret)
+{
+	_cleanup_(freep) struct session *s = alloc_session(m, name);
+	char dir[AGENTCG_SESSION_NAME_MAX + 16];
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->uid = uid;
+	s->grant = *grant;
+	s->automatic = automatic;
+	s->arrival = ++m->arrivals;
+
+	dir_name(s, dir);
+	if (mkdirat(m->pool_fd, dir, 0755) < 0)
+		return -errno;
+	r = open_group(s);
+	if (!r)
+		r = write_group(s);
+	if (!r)
+		r = publish_new(s);
+	/* With the record it is whole: a restarted daemon will keep it. */
+	if (!r)
+		r = agentcg_record_save_session(s);
+	if (r < 0) {
+		if (m->kernel && s->slot != UINT32_MAX)
+			agentcg_kernel_clear_session(m->kernel, s->slot);
+		agentcg_cgroup_remove(m->pool_fd, dir);
+		return r;
+	}
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+int agentcg_session_adopt(struct manager *m, const char *name, struct session **ret)
+{
+	_cleanup_(freep) struct session *s = alloc_session(m, name);
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	r = open_group(s);
+	if (!r)
+		r = agentcg_record_load_session(s);
+	if (r >= 0)
+		r = write_group(s);
+	if (!r)
+		r = publish_new(s);
+	if (r < 0)
+		return r;
+	if (s->arrival > m->arrivals)
+		m->arrivals = s->arrival;
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+struct session *agentcg_session_free(struct session *s)
+{
+	if (!s)
+		return NULL;
+	drop_slot(s);
+	sd_event_source_disable_unref(s->retry);
+	sd_varlink_unref(s->close_link);
+	agentcg_closep(&s->fd);
+	free(s);
+	return NULL;
+}
+
+/* ---- the end ------------------------------------------------------------ */
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct session *s = userdata;
+
+	s->retry = sd_event_source_disable_unref(s->retry);
+	agentcg_session_gc(s);
+	return 0;
+}
+
+void agentcg_session_gc(struct session *s)
+{
+	char dir[AGENTCG_SESSION_NAME_MAX + 16];
+	struct manager *m = s->m;
+
+	if (s->nr_calls || !(s->automatic || s->closing))
+		return;
+	dir_name(s, dir);
+	if (agentcg_cgroup_remove(m->pool_fd, dir) < 0) {
+		/* Somebody put processes into it by hand, or the kernel is not done. */
+		agentcg_cgroup_kill(s->fd);
+		if (!s->retry)
+			sd_event_add_time_relative(m->event, &s->retry, CLOCK_MONOTONIC,
+						   RMDIR_RETRY_USEC, 0, on_retry, s);
+		return;
+	}
+	if (m->kernel)
+		agentcg_kernel_clear_session(m->kernel, s->slot);
+	if (s->close_link)
+		sd_varlink_replybo(s->close_link, SD_JSON_BUILD_PAIR_UNSIGNED("killed", s->killed));
+	agentcg_session_free(s);
+}
+
+void agentcg_session_close(struct session *s)
+{
+	struct manager *m = s->m;
+	uint32_t slot = s->slot;
+
+	s->closing = true;
+	for (uint32_t i = 0; i < m->nr_calls; i++) {
+		struct call *c = m->calls[i];
+
+		if (!c || c->session != s)
+			continue;
+		s->killed += !c->ending && agentcg_cgroup_populated(c->fd) > 0;
+		agentcg_call_kill(c, AGENTCG_FATE_CLOSED);
+		agentcg_call_end(c, NULL);
+		/* The end of its last call was the session's. */
+		if (m->sessions[slot] != s)
+			return;
+	}
+	agentcg_session_gc(s);
+}
+
+/* ---- for GetStatus ------------------------------------------------------ */
+
+static int build_calls(struct session *s, sd_json_variant **ret)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *list = NULL;
+	int r = sd_json_variant_new_array(&list, NULL, 0);
+
+	for (uint32_t i = 0; r >= 0 && i < s->m->nr_calls; i++) {
+		_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
+		struct call *c = s->m->calls[i];
+
+		if (!c || c->session != s || c->ending)
+			continue;
+		r = agentcg_call_build(c, &v);
+		if (r >= 0)
+			r = sd_json_variant_append_array(&list, v);
+	}
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(list);
+	return 0;
+}
+
+int agentcg_session_build(struct session *s, sd_json_variant **ret)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *calls = NULL;
+	_cleanup_free_ char *path = agentcg_session_path(s);
+	uint64_t usage;
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	r = build_calls(s, &calls);
+	if (r < 0)
+		return r;
+	if (agentcg_cgroup_read_u64(s->fd, "memory.current", &usage) < 0)
+		usage = 0;
+	return sd_json_buildo(ret,
+		SD_JSON_BUILD_PAIR_STRING("name", s->name),
+		SD_JSON_BUILD_PAIR_STRING("cgroup", path),
+		SD_JSON_BUILD_PAIR_UNSIGNED("uid", s->uid),
+		SD_JSON_BUILD_PAIR_UNSIGNED("priority", s->grant.priority),
+		SD_JSON_BUILD_PAIR_CONDITION(s->grant.budget != AGENTCG_NONE, "budget",
+					     SD_JSON_BUILD_UNSIGNED(s->grant.budget)),
+		SD_JSON_BUILD_PAIR_UNSIGNED("reserve", s->grant.reserve),
+		SD_JSON_BUILD_PAIR_UNSIGNED("memoryCurrent", usage),
+		SD_JSON_BUILD_PAIR_VARIANT("calls", calls));
+}

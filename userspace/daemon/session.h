@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A session: one agent's share of the pool, ROOT/agentcg.slice/session-NAME. */
+#ifndef _AGENTCG_SESSION_H
+#define _AGENTCG_SESSION_H
+
+#include "grant.h"
+#include "manager.h"
+
+#define AGENTCG_SESSION_NAME_MAX	64
+#define AGENTCG_SESSION_PREFIX		"session-"
+
+struct session {
+	struct manager *m;
+	uint32_t slot;
+	char name[AGENTCG_SESSION_NAME_MAX + 1];
+	uid_t uid;			/* its owner */
+	uint32_t arrival;
+	struct session_grant grant;
+	bool automatic;			/* goes away with its last call */
+	bool closing;
+
+	int fd;
+	uint64_t id;
+	uint32_t calls_ever;		/* numbers the leaves */
+	uint32_t nr_calls;
+	uint64_t requested;		/* sum over its calls */
+
+	sd_event_source *retry;		/* rmdir again */
+	sd_varlink *close_link;		/* who waits for the end */
+	uint32_t killed;
+};
+
+bool agentcg_session_name_valid(const char *name);
+struct session *agentcg_session_find(struct manager *m, const char *name);
+
+/* Makes the session's group and all that belongs to it. */
+int agentcg_session_new(struct manager *m, const char *name, uid_t uid,
+			const struct session_grant *grant, bool automatic, struct session **ret);
+/* Takes over the group @name that an earlier daemon made; 0: it was no good. */
+int agentcg_session_adopt(struct manager *m, const char *name, struct session **ret);
+/* Puts session->grant and ->automatic in force and remembers them. */
+int agentcg_session_apply(struct session *s);
+/* The session's slot in the policy, after its calls have changed. */
+int agentcg_session_publish(struct session *s);
+
+/* Kills what is in it; it is freed when the last leaf is gone. */
+void agentcg_session_close(struct session *s);
+/* Removes and frees the session if nothing keeps it. */
+void agentcg_session_gc(struct session *s);
+/* Frees the memory only; the group stays. */
+struct session *agentcg_session_free(struct session *s);
+
+uint32_t agentcg_session_count(const struct manager *m, uid_t uid);
+/* The path of its group below the mount; to be freed. */
+char *agentcg_session_path(const struct session *s);
+int agentcg_session_build(struct session *s, sd_json_variant **ret);
+
+#endif

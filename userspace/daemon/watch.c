@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "watch.h"
+
+#include <stdarg.h>
+#include <sys/epoll.h>
+
+#include "call.h"
+#include "decide.h"
+#include "log.h"
+#include "session.h"
+
+/* A watcher that has not read so many events misses those that follow. */
+#define WATCH_QUEUE_MAX		64
+
+struct watcher {
+	struct watcher *next;
+	sd_varlink *link;
+	uid_t uid;
+	uint32_t queued;
+	uint64_t lost;
+};
+
+int agentcg_watch_add(struct manager *m, sd_varlink *link, uid_t uid)
+{
+	struct watcher *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	*w = (struct watcher){ .next = m->watchers, .link = sd_varlink_ref(link), .uid = uid };
+	m->watchers = w;
+	return 0;
+}
+
+void agentcg_watch_remove(struct manager *m, sd_varlink *link)
+{
+	for (struct watcher **p = &m->watchers; *p;) {
+		struct watcher *w = *p;
+
+		if (link && w->link != link) {
+			p = &w->next;
+			continue;
+		}
+		*p = w->next;
+		sd_varlink_unref(w->link);
+		free(w);
+	}
+}
+
+/* Whether there is room in the connection for one more event. */
+static bool reads(struct watcher *w)
+{
+	int events = sd_varlink_get_events(w->link);
+
+	if (events >= 0 && !(events & EPOLLOUT))
+		w->queued = 0;
+	if (w->queued < WATCH_QUEUE_MAX)
+		return true;
+	w->lost++;
+	return false;
+}
+
+void agentcg_watch_tell(struct call *c, const char *event, const char *format, ...)
+{
+	char name[AGENTCG_CALL_NAME_MAX], text[300];
+	struct manager *m = c->m;
+	uint64_t usage, headroom;
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	agentcg_call_name(c, name);
+	agentcg_log(LOG_DEBUG, "%s: %s: %s", name, event, text);
+	if (!m->watchers)
+		return;
+
+	usage = agentcg_call_usage(c);
+	headroom = agentcg_sub(m->pool_max, agentcg_manager_usage(m));
+	for (struct watcher *w = m->watchers; w; w = w->next) {
+		if ((w->uid != 0 && w->uid != c->session->uid) || !reads(w))
+			continue;
+		sd_varlink_notifybo(w->link,
+			SD_JSON_BUILD_PAIR_STRING("event", event),
+			SD_JSON_BUILD_PAIR_STRING("call", name),
+			SD_JSON_BUILD_PAIR_STRING("text", text),
+			SD_JSON_BUILD_PAIR_UNSIGNED("memoryCurrent", usage),
+			SD_JSON_BUILD_PAIR_UNSIGNED("headroom", headroom),
+			SD_JSON_BUILD_PAIR_UNSIGNED("timeUSec", now_usec(CLOCK_REALTIME)),
+			SD_JSON_BUILD_PAIR_CONDITION(w->lost > 0, "lost", SD_JSON_BUILD_UNSIGNED(w->lost)));
+		w->queued++;
+		w->lost = 0;
+	}
+}

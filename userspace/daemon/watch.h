@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Those who called Watch, and what they are told. */
+#ifndef _AGENTCG_WATCH_H
+#define _AGENTCG_WATCH_H
+
+#include "manager.h"
+
+int agentcg_watch_add(struct manager *m, sd_varlink *link, uid_t uid);
+void agentcg_watch_remove(struct manager *m, sd_varlink *link);
+
+/* @event: a name of the interface's EventType.  Also to the log (debug). */
+_printf_(3, 4)
+void agentcg_watch_tell(struct call *c, const char *event, const char *format, ...);
+
+#endif

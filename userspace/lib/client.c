@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "client.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+
+#include "io-agentcg.h"
+
+const char *agentcg_client_socket(void)
+{
+	return getenv("AGENTCG_SOCKET") ?: AGENTCG_SOCKET;
+}
+
+bool agentcg_json_has(sd_json_variant *object, const char *key)
+{
+	sd_json_variant *v = sd_json_variant_by_key(object, key);
+
+	return v && !sd_json_variant_is_null(v);
+}
+
+uint64_t agentcg_json_u64(sd_json_variant *object, const char *key)
+{
+	sd_json_variant *v = sd_json_variant_by_key(object, key);
+
+	return v && sd_json_variant_is_unsigned(v) ? sd_json_variant_unsigned(v) : 0;
+}
+
+const char *agentcg_json_string(sd_json_variant *object, const char *key)
+{
+	sd_json_variant *v = sd_json_variant_by_key(object, key);
+
+	return v && sd_json_variant_is_string(v) ? sd_json_variant_string(v) : NULL;
+}
+
+static int explain(int error, char *why, const char *fmt, ...) _printf_(3, 4);
+
+static int explain(int error, char *why, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (why) {
+		va_start(ap, fmt);
+		vsnprintf(why, AGENTCG_WHY_MAX, fmt, ap);
+		va_end(ap);
+	}
+	return error;
+}
+
+static int no_daemon(const char *socket, int error, char *why)
+{
+	if (error == -ENOENT || error == -ECONNREFUSED)
+		return explain(error, why, "no daemon at %s; start it: systemctl start agentcgd, or, as root: agentcgd",
+			       socket);
+	return explain(error, why, "cannot connect to the daemon at %s: %s", socket, strerror(-error));
+}
+
+int agentcg_client_connect(const char *socket, sd_varlink **ret, char *why)
+{
+	_cleanup_(sd_varlink_unrefp) sd_varlink *link = NULL;
+	int r;
+
+	r = sd_varlink_connect_address(&link, socket);
+	if (r >= 0)
+		r = sd_varlink_set_allow_fd_passing_input(link, true);
+	if (r >= 0)
+		r = sd_varlink_set_allow_fd_passing_output(link, true);
+	if (r < 0)
+		return no_daemon(socket, r, why);
+	*ret = TAKE_PTR(link);
+	return 0;
+}
+
+int agentcg_client_error(const char *id, sd_json_variant *p, char *why)
+{
+	if (streq(id, AGENTCG_ERROR_NO_SUCH_SESSION))
+		return explain(-ENXIO, why, "there is no session '%s'; agentcg status lists them",
+			       agentcg_json_string(p, "name") ?: "");
+	if (streq(id, AGENTCG_ERROR_NO_SUCH_CALL))
+		return explain(-ENXIO, why, "there is no call '%s'; agentcg status lists them",
+			       agentcg_json_string(p, "call") ?: "");
+	if (streq(id, AGENTCG_ERROR_PERMISSION_DENIED) ||
+	    streq(id, SD_VARLINK_ERROR_PERMISSION_DENIED))
+		return explain(-EPERM, why, "not allowed: %s",
+			       agentcg_json_string(p, "reason") ?: "the daemon gave no reason");
+	if (streq(id, AGENTCG_ERROR_LIMIT_EXCEEDED))
+		return explain(-EDQUOT, why, "too much: the policy allows %" PRIu64 " for %s",
+			       agentcg_json_u64(p, "limit"), agentcg_json_string(p, "what") ?: "this");
+	if (streq(id, AGENTCG_ERROR_NOT_SUPPORTED))
+		return explain(-EOPNOTSUPP, why, "not possible here: %s",
+			       agentcg_json_string(p, "reason") ?: "the daemon gave no reason");
+	if (streq(id, SD_VARLINK_ERROR_INVALID_PARAMETER))
+		return explain(-EINVAL, why, "the daemon refuses the value of '%s'",
+			       agentcg_json_string(p, "parameter") ?: "a parameter");
+	if (streq(id, SD_VARLINK_ERROR_DISCONNECTED))
+		return explain(-ENOTCONN, why, "the daemon went away");
+	if (streq(id, SD_VARLINK_ERROR_TIMEOUT))
+		return explain(-ENOTCONN, why, "the daemon does not answer");
+	if (streq(id, SD_VARLINK_ERROR_METHOD_NOT_FOUND))
+		return explain(-EOPNOTSUPP, why, "the daemon is older than this command; restart it");
+	return explain(-EPROTO, why, "the daemon says %s", id);
+}
+
+int agentcg_client_call(sd_varlink *link, const char *method, sd_json_variant *parameters,
+			sd_json_variant **ret, char *why)
+{
+	sd_json_variant *reply = NULL;
+	const char *error = NULL;
+	char name[64];
+	int r;
+
+	snprintf(name, sizeof(name), AGENTCG_METHOD("%s"), method);
+	r = sd_varlink_call(link, name, parameters, &reply, &error);
+	if (r < 0)
+		return explain(-ENOTCONN, why, "cannot talk to the daemon: %s", strerror(-r));
+	if (error)
+		return agentcg_client_error(error, reply, why);
+	if (ret)
+		*ret = reply;
+	return 0;
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "io-agentcg.h"
+
+#define COMMENT(text)		SD_VARLINK_FIELD_COMMENT(text)
+#define FIELD(n, t)		SD_VARLINK_DEFINE_FIELD(n, SD_VARLINK_##t, 0)
+#define FIELD_OPT(n, t)		SD_VARLINK_DEFINE_FIELD(n, SD_VARLINK_##t, SD_VARLINK_NULLABLE)
+#define INPUT(n, t)		SD_VARLINK_DEFINE_INPUT(n, SD_VARLINK_##t, 0)
+#define INPUT_OPT(n, t)		SD_VARLINK_DEFINE_INPUT(n, SD_VARLINK_##t, SD_VARLINK_NULLABLE)
+#define OUTPUT(n, t)		SD_VARLINK_DEFINE_OUTPUT(n, SD_VARLINK_##t, 0)
+#define OUTPUT_OPT(n, t)	SD_VARLINK_DEFINE_OUTPUT(n, SD_VARLINK_##t, SD_VARLINK_NULLABLE)
+
+static SD_VARLINK_DEFINE_ENUM_TYPE(Enforcement,
+	COMMENT("The kernel module and the BPF policy are at work"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(kernel),
+	COMMENT("Only what the cgroup files alone can do: limits, weights, oom.group, memory.low"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(degraded));
+
+static SD_VARLINK_DEFINE_ENUM_TYPE(Phase,
+	SD_VARLINK_DEFINE_ENUM_VALUE(running),
+	COMMENT("Waits at its next allocation until memory is free"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(held),
+	COMMENT("Held longer than the deadline; the next rung's turn"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(expired),
+	SD_VARLINK_DEFINE_ENUM_VALUE(frozen));
+
+static SD_VARLINK_DEFINE_ENUM_TYPE(Outcome,
+	SD_VARLINK_DEFINE_ENUM_VALUE(ok),
+	COMMENT("It finished, but had to wait for memory"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(held),
+	COMMENT("It finished, slowed"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(throttled),
+	SD_VARLINK_DEFINE_ENUM_VALUE(oom_killed),
+	SD_VARLINK_DEFINE_ENUM_VALUE(timeout),
+	COMMENT("Memory stayed short for those more important"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(killed_by_policy));
+
+static SD_VARLINK_DEFINE_ENUM_TYPE(EventType,
+	SD_VARLINK_DEFINE_ENUM_VALUE(hold),
+	SD_VARLINK_DEFINE_ENUM_VALUE(release),
+	SD_VARLINK_DEFINE_ENUM_VALUE(expired),
+	SD_VARLINK_DEFINE_ENUM_VALUE(frozen),
+	SD_VARLINK_DEFINE_ENUM_VALUE(thawed),
+	SD_VARLINK_DEFINE_ENUM_VALUE(killed),
+	SD_VARLINK_DEFINE_ENUM_VALUE(timeout),
+	SD_VARLINK_DEFINE_ENUM_VALUE(oom));
+
+static SD_VARLINK_DEFINE_STRUCT_TYPE(Pool,
+	COMMENT("Path of the pool's group below the cgroup mount"),
+	FIELD(cgroup, STRING),
+	FIELD(memoryMax, INT),
+	FIELD(memoryCurrent, INT),
+	COMMENT("Headroom that is always kept"),
+	FIELD(reserve, INT),
+	FIELD(headroom, INT),
+	SD_VARLINK_DEFINE_FIELD_BY_TYPE(enforcement, Enforcement, 0),
+	COMMENT("Why enforcement is degraded, and what to do"),
+	FIELD_OPT(reason, STRING),
+	COMMENT("What the kernel's policy has done since it was loaded"),
+	FIELD(counters, OBJECT));
+
+static SD_VARLINK_DEFINE_STRUCT_TYPE(Call,
+	COMMENT("SESSION/tool-N, or SESSION/agent"),
+	FIELD(call, STRING),
+	FIELD(cgroup, STRING),
+	COMMENT("As its client told it, cut to 256 bytes"),
+	SD_VARLINK_DEFINE_FIELD(command, SD_VARLINK_STRING, SD_VARLINK_ARRAY),
+	FIELD(priority, INT),
+	COMMENT("Bytes it is expected to need"),
+	FIELD(request, INT),
+	FIELD_OPT(memoryMax, INT),
+	FIELD(memoryCurrent, INT),
+	FIELD(memoryPeak, INT),
+	SD_VARLINK_DEFINE_FIELD_BY_TYPE(phase, Phase, 0),
+	FIELD(heldUSec, INT),
+	FIELD(holds, INT),
+	FIELD_OPT(timeoutUSec, INT),
+	FIELD(ageUSec, INT));
+
+static SD_VARLINK_DEFINE_STRUCT_TYPE(Session,
+	FIELD(name, STRING),
+	FIELD(cgroup, STRING),
+	FIELD(uid, INT),
+	FIELD(priority, INT),
+	COMMENT("Bytes that its calls may use together; null: the pool's"),
+	FIELD_OPT(budget, INT),
+	FIELD(reserve, INT),
+	FIELD(memoryCurrent, INT),
+	SD_VARLINK_DEFINE_FIELD_BY_TYPE(calls, Call, SD_VARLINK_ARRAY));
+
+static SD_VARLINK_DEFINE_STRUCT_TYPE(Result,
+	SD_VARLINK_DEFINE_FIELD_BY_TYPE(outcome, Outcome, 0),
+	FIELD(memoryPeak, INT),
+	FIELD_OPT(memoryMax, INT),
+	FIELD(request, INT),
+	FIELD(heldUSec, INT),
+	FIELD(holds, INT),
+	FIELD(throttles, INT),
+	FIELD(oomKills, INT),
+	COMMENT("What to request the next time, in bytes"),
+	FIELD_OPT(suggestedRequest, INT),
+	COMMENT("What happened and what to try, for a model to act on"),
+	FIELD(text, STRING));
+
+static SD_VARLINK_DEFINE_METHOD(OpenSession,
+	COMMENT("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"),
+	INPUT(name, STRING),
+	COMMENT("0..1000, higher is more important; only root goes above the policy's"),
+	INPUT_OPT(priority, INT),
+	INPUT_OPT(budget, INT),
+	INPUT_OPT(reserve, INT),
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(session, Session, 0),
+	COMMENT("What was not granted as asked, and why"),
+	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
+
+static SD_VARLINK_DEFINE_METHOD(CloseSession,
+	INPUT(name, STRING),
+	COMMENT("How many calls were still there"),
+	OUTPUT(killed, INT));
+
+static SD_VARLINK_DEFINE_METHOD(BeginCall,
+	COMMENT("Default: uid-UID, made for the call"),
+	INPUT_OPT(session, STRING),
+	COMMENT("The agent framework itself: never held, never killed first"),
+	INPUT_OPT(agent, BOOL),
+	SD_VARLINK_DEFINE_INPUT(command, SD_VARLINK_STRING, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE),
+	INPUT_OPT(priority, INT),
+	COMMENT("Bytes it is expected to need; a request, not a limit"),
+	INPUT_OPT(memory, INT),
+	COMMENT("memory.max of the call"),
+	INPUT_OPT(memoryMax, INT),
+	INPUT_OPT(timeoutUSec, INT),
+	OUTPUT(call, STRING),
+	OUTPUT(cgroup, STRING),
+	COMMENT("Index of the directory's descriptor, for CLONE_INTO_CGROUP"),
+	OUTPUT(cgroupFd, INT),
+	OUTPUT(memory, INT),
+	OUTPUT_OPT(memoryMax, INT),
+	OUTPUT_OPT(timeoutUSec, INT),
+	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
+
+static SD_VARLINK_DEFINE_METHOD(AttachProcess,
+	INPUT(call, STRING),
+	COMMENT("Index of a pidfd of a process of the caller's own uid"),
+	INPUT(pidFd, INT));
+
+static SD_VARLINK_DEFINE_METHOD(EndCall,
+	INPUT(call, STRING),
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(result, Result, 0));
+
+static SD_VARLINK_DEFINE_METHOD(ClaimCall,
+	INPUT(call, STRING));
+
+static SD_VARLINK_DEFINE_METHOD(GetStatus,
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(pool, Pool, 0),
+	COMMENT("The caller's own; root sees all"),
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(sessions, Session, SD_VARLINK_ARRAY));
+
+static SD_VARLINK_DEFINE_METHOD(Release,
+	INPUT(call, STRING),
+	COMMENT("How many tasks went on"),
+	OUTPUT(woken, INT));
+
+static SD_VARLINK_DEFINE_METHOD_FULL(Watch, SD_VARLINK_REQUIRES_MORE,
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(event, EventType, 0),
+	OUTPUT(call, STRING),
+	OUTPUT(text, STRING),
+	OUTPUT(memoryCurrent, INT),
+	COMMENT("Headroom of the pool"),
+	OUTPUT(headroom, INT),
+	COMMENT("CLOCK_REALTIME"),
+	OUTPUT(timeUSec, INT),
+	COMMENT("Events that were skipped since the last one: the client reads too slowly"),
+	OUTPUT_OPT(lost, INT));
+
+static SD_VARLINK_DEFINE_METHOD(Reload,
+	COMMENT("What could not be changed while it is in use"),
+	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
+
+static SD_VARLINK_DEFINE_ERROR(NoSuchSession, FIELD(name, STRING));
+static SD_VARLINK_DEFINE_ERROR(NoSuchCall, FIELD(call, STRING));
+static SD_VARLINK_DEFINE_ERROR(PermissionDenied, FIELD(reason, STRING));
+static SD_VARLINK_DEFINE_ERROR(LimitExceeded,
+	COMMENT("What there is too much of"),
+	FIELD(what, STRING),
+	FIELD(limit, INT));
+static SD_VARLINK_DEFINE_ERROR(NotSupported, FIELD(reason, STRING));
+
+#define ABOUT(symbol, text)	SD_VARLINK_SYMBOL_COMMENT(text), &symbol
+
+SD_VARLINK_DEFINE_INTERFACE(
+	io_agentcg,
+	"io.agentcg",
+	SD_VARLINK_INTERFACE_COMMENT("Memory for the tool calls of AI agents. Sizes are bytes, times microseconds."),
+	&vl_type_Enforcement,
+	&vl_type_Phase,
+	&vl_type_Outcome,
+	&vl_type_EventType,
+	ABOUT(vl_type_Pool, "The memory that all sessions share"),
+	ABOUT(vl_type_Call, "A tool call, in a group of its own"),
+	ABOUT(vl_type_Session, "One agent's session"),
+	ABOUT(vl_type_Result, "What became of a call"),
+	ABOUT(vl_method_OpenSession, "Make a session, or change one's own"),
+	ABOUT(vl_method_CloseSession, "Kill what is left of a session and remove it"),
+	ABOUT(vl_method_BeginCall, "Make a group for a call; it lives as long as this connection"),
+	ABOUT(vl_method_AttachProcess, "Move a process into a call, for clients that may not clone into its group"),
+	ABOUT(vl_method_EndCall, "Kill what is left of a call, remove its group, tell how it went"),
+	ABOUT(vl_method_ClaimCall, "Tie a call to this connection, after the daemon was restarted"),
+	ABOUT(vl_method_GetStatus, "The pool and the sessions"),
+	ABOUT(vl_method_Release, "Let a held call go on now"),
+	ABOUT(vl_method_Watch, "Events as they happen"),
+	ABOUT(vl_method_Reload, "Read the policy again; root only"),
+	&vl_error_NoSuchSession,
+	&vl_error_NoSuchCall,
+	&vl_error_PermissionDenied,
+	&vl_error_LimitExceeded,
+	&vl_error_NotSupported);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The owner's policy: INI files in the style of systemd, a main one and
+ * drop-ins (cgroup-policies/policy.conf explains every key).
+ *
+ * Reading is strict: what is not understood is refused with FILE:LINE and what
+ * to write instead, since a policy that is half in force is worse than none.
+ */
+#ifndef _AGENTCG_POLICY_H
+#define _AGENTCG_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util.h"
+
+#define AGENTCG_POLICY_FILE	"/etc/agentcg/policy.conf"
+#define AGENTCG_POLICY_DIR	"/etc/agentcg/policy.conf.d"
+
+#define AGENTCG_NONE		UINT64_MAX	/* "none": no limit */
+#define AGENTCG_MATCH_MAX	40		/* inih cuts longer section names */
+
+struct agentcg_session_policy {
+	char match[AGENTCG_MATCH_MAX];	/* glob on the name; "": the default */
+	char owner[33];			/* user name or uid; "": anybody */
+	uid_t owner_uid;
+	uint32_t set;			/* keys that this section sets */
+	uint32_t priority;
+	uint32_t calls_per_session;
+	uint64_t reserve;
+	uint64_t budget;		/* AGENTCG_NONE: the pool's */
+};
+
+struct agentcg_policy {
+	char slice[64];
+	uint64_t memory_max;		/* bytes, after agentcg_policy_check() */
+	uint32_t memory_max_percent;	/* of MemTotal; 0: bytes were given */
+	uint64_t reserve;
+	uint64_t throttle_band;
+	uint64_t throttle_max_usec;
+	uint64_t step_min;
+	uint64_t step_max;
+
+	uint64_t hold_deadline_usec;
+	uint64_t freeze_usec;
+	uint64_t expired_delay_usec;
+	bool psi;
+
+	uint32_t sessions_per_user;
+	struct agentcg_session_policy session;	/* the default */
+	struct agentcg_session_policy *matches;	/* in order; later ones win */
+	size_t nr_matches;
+
+	uint64_t request;
+	uint64_t call_max;		/* AGENTCG_NONE: no limit of its own */
+	uint64_t timeout_max_usec;	/* AGENTCG_NONE: no limit */
+	uint64_t pids_max;
+};
+
+void agentcg_policy_init(struct agentcg_policy *p);
+void agentcg_policy_done(struct agentcg_policy *p);
+
+/* One file on top of what @p has; negative errno with a sentence in @why. */
+int agentcg_policy_read(struct agentcg_policy *p, const char *file, char *why);
+
+/*
+ * Everything: @file, or with NULL the default one (which may be missing) and
+ * its drop-ins in the order of their names.
+ */
+int agentcg_policy_load(struct agentcg_policy *p, const char *file, char *why);
+
+/* Resolves percentages and refuses what cannot work. */
+int agentcg_policy_check(struct agentcg_policy *p, uint64_t mem_total, char *why);
+
+/* What holds for the session @name of @uid. */
+void agentcg_policy_session(const struct agentcg_policy *p, const char *name, uid_t uid,
+			    struct agentcg_session_policy *ret);
+
+#endif /* _AGENTCG_POLICY_H */
