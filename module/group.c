@@ -6,7 +6,7 @@
  * group grows beyond this".  It costs nothing until then, since the charge
  * path compares with memory.high anyway.  The owner's own memory.high is
  * remembered; the lower of the two is in force, and the owner's comes back
- * when the gate opens, the group is dropped or the module goes.
+ * when the gate opens, when the group or the policy goes, or the module.
  *
  * A group is added by the daemon and leaves when its cgroup is removed.
  * Readers are under RCU; ->lock orders those who write memory.high.
@@ -22,6 +22,7 @@
 
 #include "group.h"
 #include "hold.h"
+#include "ops.h"
 #include "uapi/agentcg.h"
 
 struct agentcg_group {
@@ -189,6 +190,21 @@ int agentcg_group_release(u64 id)
 		return -ENOENT;
 	atomic_set(&group->passes, 0);
 	return agentcg_hold_release(group->memcg);
+}
+
+/* Opens the gates that no policy answers for any more. */
+void agentcg_group_orphan(void)
+{
+	struct agentcg_group *group;
+	int bucket;
+
+	guard(rcu)();
+	hash_for_each_rcu(groups, bucket, group, node) {
+		if (agentcg_ops_covers(group->memcg))
+			continue;
+		guard(spinlock_irqsave)(&group->lock);
+		gate_write(group, PAGE_COUNTER_MAX);
+	}
 }
 
 /* Counts a hold of @memcg that a signal cuts short; how many since release. */

@@ -10,6 +10,7 @@ int agentcg_group_add(u64 id);
 s64 agentcg_group_usage(u64 id);
 int agentcg_group_gate(u64 id, u64 bytes);
 int agentcg_group_release(u64 id);
+void agentcg_group_orphan(void);
 unsigned int agentcg_group_passes(struct mem_cgroup *memcg);
 void agentcg_group_squeeze(struct mem_cgroup *memcg, bool on);
 int agentcg_group_init(void);

@@ -17,6 +17,7 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 
+#include "group.h"
 #include "hold.h"
 #include "ops.h"
 #include "uapi/agentcg.h"
@@ -78,6 +79,13 @@ bool agentcg_ops_delay(struct mem_cgroup *memcg, struct agentcg_delay *delay)
 	return delay->ms;
 }
 
+/* Whether anybody decides for @memcg. */
+bool agentcg_ops_covers(struct mem_cgroup *memcg)
+{
+	guard(rcu)();
+	return policy_of(memcg);
+}
+
 enum agentcg_protection agentcg_ops_protection(struct mem_cgroup *memcg)
 {
 	struct agentcg_policy *policy;
@@ -131,7 +139,8 @@ static void ops_unreg(void *kdata, struct bpf_link *link)
 	atomic_dec(&nr_policies);
 	/* No callback runs and no hold begins on its word after this ... */
 	synchronize_rcu();
-	/* ... and those that did end here. */
+	/* ... and those that did end here, with nothing in their way. */
+	agentcg_group_orphan();
 	agentcg_hold_detach(policy->cgroup_id);
 	kfree(policy);
 }

@@ -21,6 +21,7 @@ struct agentcg_delay {
 };
 
 bool agentcg_ops_delay(struct mem_cgroup *memcg, struct agentcg_delay *delay);
+bool agentcg_ops_covers(struct mem_cgroup *memcg);
 enum agentcg_protection agentcg_ops_protection(struct mem_cgroup *memcg);
 int agentcg_ops_init(void);
 

@@ -270,6 +270,7 @@ TEST_F(hold, removing_the_group_of_a_killed_call_leaves_nothing)
 	EXPECT_EQ(-ENOENT, policy_usage(&self->policy, &self->call));
 }
 
+/* PSI weighs stalls by busy CPUs, so 700 ms of hold count as less. */
 static long stall_us(const struct group *g)
 {
 	char path[300], line[128];
@@ -294,7 +295,7 @@ TEST_F(hold, counts_in_psi_only_if_the_policy_says_so)
 	sleep_ms(700);
 	let_go(self);
 	EXPECT_TRUE(eater_done(&self->eater, 60000));
-	EXPECT_GT(200 * 1000, stall_us(&self->call));
+	EXPECT_GT(100 * 1000, stall_us(&self->call));
 
 	eater_stop(&self->eater);
 	policy_detach(&self->policy);
@@ -303,7 +304,7 @@ TEST_F(hold, counts_in_psi_only_if_the_policy_says_so)
 	sleep_ms(700);
 	let_go(self);
 	EXPECT_TRUE(eater_done(&self->eater, 60000));
-	EXPECT_LE(500 * 1000, stall_us(&self->call));
+	EXPECT_LE(250 * 1000, stall_us(&self->call));
 }
 
 static bool trace_events(const char *on)

@@ -25,8 +25,21 @@ static int load(void)
 	return system(cmd);
 }
 
+/* BPF drops its last references some RCU grace periods after the policy went. */
 static int unload(void)
 {
+	int i, users = 1;
+	FILE *f;
+
+	for (i = 0; i < 500 && users; i++) {
+		sleep_ms(10);
+		f = fopen("/sys/module/agentcg/refcnt", "re");
+		if (f) {
+			if (fscanf(f, "%d", &users) != 1)
+				users = 1;
+			fclose(f);
+		}
+	}
 	return system("rmmod agentcg");
 }
 

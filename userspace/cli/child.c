@@ -26,6 +26,7 @@ static const int forwarded[] = {
 };
 
 static volatile sig_atomic_t pending[NSIG];
+static volatile sig_atomic_t interrupted;	/* Ctrl-C */
 static sigset_t unblocked;	/* the mask before ours */
 
 static void on_signal(int sig, siginfo_t *info, void *context)
@@ -33,6 +34,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	/* Sent by a process, not by the terminal, which reaches the child, too. */
 	if (info->si_code <= 0)
 		pending[sig] = 1;
+	else if (sig == SIGINT)
+		interrupted = 1;
 }
 
 static void catch_signals(void)
@@ -251,6 +254,19 @@ int agentcg_child_exit_code(const struct agentcg_child *c)
 	if (c->exec_errno)
 		return c->exec_errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 	return c->signal ? EXIT_SIGNAL + c->signal : c->status;
+}
+
+void agentcg_child_die_alike(const struct agentcg_child *c)
+{
+	sigset_t set;
+
+	if (c->signal != SIGINT || !interrupted)
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	(void)signal(SIGINT, SIG_DFL);
+	(void)kill(getpid(), SIGINT);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 void agentcg_child_done(struct agentcg_child *c)

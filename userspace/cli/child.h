@@ -40,6 +40,12 @@ int agentcg_child_wait(struct agentcg_child *c, int fd, uint64_t until);
 /* The exit code for a shell: 127, 126, 128 + n, or the child's own. */
 int agentcg_child_exit_code(const struct agentcg_child *c);
 
+/*
+ * After Ctrl-C: a shell stops its script only if the command died of the
+ * signal, and goes on if it merely returned 130.  Does not return in this case.
+ */
+void agentcg_child_die_alike(const struct agentcg_child *c);
+
 /* Kills it if it still runs. */
 void agentcg_child_done(struct agentcg_child *c);
 

@@ -160,5 +160,6 @@ int agentcg_cmd_run(int argc, char **argv)
 	r = agentcg_launch_finish(&launch, &o.wish);
 	if (launch.result)
 		tell(&launch, &o, r);
+	agentcg_child_die_alike(&launch.child);
 	return r;
 }

@@ -152,6 +152,11 @@ static int write_leaf(struct call *c)
 	return r;
 }
 
+int agentcg_call_apply(struct call *c)
+{
+	return write_leaf(c) ?: agentcg_call_publish(c);
+}
+
 static int open_leaf(struct call *c, const char *name)
 {
 	int r;
@@ -238,6 +243,8 @@ int agentcg_call_new(struct session *s, bool agent, const struct call_grant *gra
 	if (r < 0) {
 		if (s->m->kernel && c->slot != UINT32_MAX)
 			agentcg_kernel_clear_call(s->m->kernel, c->slot, c->id);
+		drop_slot(c);
+		agentcg_session_publish(s);
 		agentcg_cgroup_remove(s->fd, leaf);
 		return r;
 	}

@@ -65,6 +65,8 @@ int agentcg_call_new(struct session *s, bool agent, const struct call_grant *gra
 		     sd_json_variant *command, struct call **ret);
 /* Takes over the leaf @name of @s. */
 int agentcg_call_adopt(struct session *s, const char *name, struct call **ret);
+/* Puts what was granted in force again. */
+int agentcg_call_apply(struct call *c);
 /* Its slot in the policy: rank, request and flags as they are now. */
 int agentcg_call_publish(struct call *c);
 

@@ -110,6 +110,7 @@ static int finish(struct call *c)
 	reply(c);
 	agentcg_call_free(c);
 	agentcg_session_publish(s);
+	agentcg_manager_write_pool(m);
 	agentcg_session_gc(s);
 	return 0;
 }

@@ -357,6 +357,11 @@ int agentcg_kernel_events(struct kernel *k)
 	return ring_buffer__consume_n(k->ring, EVENTS_AT_ONCE);
 }
 
+bool agentcg_kernel_attached(void)
+{
+	return access(AGENTCG_PINS "/" LINK_NAME, F_OK) == 0;
+}
+
 /* ---- slots -------------------------------------------------------------- */
 
 int agentcg_kernel_set_pool(struct kernel *k, const struct agentcg_pool *pool)
@@ -436,6 +441,8 @@ int agentcg_kernel_set_call(struct kernel *k, uint32_t slot, const struct agentc
 	if (r)
 		return r;
 	if (now.cgroup_id != call->cgroup_id) {
+		if (now.cgroup_id)	/* left by a daemon that was killed */
+			agentcg_kernel_clear_call(k, slot, now.cgroup_id);
 		v = *call;
 		v.cgroup_id = 0;
 		r = bpf_map_update_elem(k->map_fd[MAP_CALLS], &slot, &v, BPF_ANY);

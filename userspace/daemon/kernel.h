@@ -25,6 +25,9 @@ int agentcg_kernel_open(struct kernel **ret, const struct agentcg_pool *pool, bo
 /* Lets go of the descriptors; what is pinned stays in force. */
 void agentcg_kernel_close(struct kernel *k);
 
+/* Whether the policy is still pinned; `agentcg unload` takes it away. */
+bool agentcg_kernel_attached(void);
+
 /* Becomes readable when there are events; then call agentcg_kernel_events(). */
 int agentcg_kernel_event_fd(struct kernel *k);
 int agentcg_kernel_events(struct kernel *k);

@@ -16,14 +16,15 @@
 
 struct call;
 struct kernel;
-struct reclaimer;
+struct notes;
 struct session;
 struct watcher;
 
 struct manager {
 	sd_event *event;
 	sd_varlink_server *server;
-	sd_event_source *kernel_source;
+	sd_event_source *kernel_source;	/* events of the policy */
+	sd_event_source *pins_source;	/* whether it is still pinned */
 	bool stopping;			/* connections that drop mean nothing now */
 
 	const char *policy_file;	/* NULL: the default one and drop-ins */
@@ -48,7 +49,6 @@ struct manager {
 	uint32_t arrivals;		/* of sessions, ever */
 
 	struct watcher *watchers;
-	struct reclaimer *reclaimer;
 };
 
 int agentcg_manager_new(struct manager **ret);
@@ -67,7 +67,6 @@ void agentcg_manager_open_kernel(struct manager *m);
 void agentcg_manager_pool(const struct manager *m, struct agentcg_pool *ret);
 int agentcg_manager_write_pool(struct manager *m);
 /* Reads the policy again; what could not change is told in @notes. */
-struct notes;
 int agentcg_manager_reload(struct manager *m, struct notes *notes, char *why);
 
 uint64_t agentcg_manager_usage(const struct manager *m);

@@ -169,26 +169,24 @@ static void check_controller(struct agentcg_probe *p, struct agentcg_finding *f)
 		LIMITED(f, "not available: a fork storm of a tool call is not bounded");
 }
 
-/* Any group but the root one, which lacks most files. */
-static bool some_group(const struct agentcg_probe *p, char buf[PATH_SIZE])
+/* 1 or 0: any group but the root one, which lacks most files, has @file; -ENOENT: there is none. */
+static int groups_have(const struct agentcg_probe *p, const char *file)
 {
-	char path[PATH_SIZE], file[PATH_SIZE + 320];
+	char path[PATH_SIZE], name[300];
 	DIR *d = opendir(at(p, path, "%s", p->cgroup));
 	struct dirent *e;
-	bool found = false;
+	int r = -ENOENT;
 
-	while (d && !found && (e = readdir(d))) {
-		if (*e->d_name == '.')
+	while (d && r < 0 && (e = readdir(d))) {
+		snprintf(name, sizeof(name), "%s/cgroup.events", e->d_name);
+		if (*e->d_name == '.' || faccessat(dirfd(d), name, F_OK, 0) < 0)
 			continue;
-		snprintf(file, sizeof(file), "%s/%s/cgroup.events", path, e->d_name);
-		if (!exists(file) || strlen(path) + strlen(e->d_name) + 2 > PATH_SIZE)
-			continue;
-		snprintf(buf, PATH_SIZE, "%s/%s", path, e->d_name);
-		found = true;
+		snprintf(name, sizeof(name), "%s/%s", e->d_name, file);
+		r = faccessat(dirfd(d), name, F_OK, 0) == 0;
 	}
 	if (d)
 		closedir(d);
-	return found;
+	return r;
 }
 
 static void check_file(struct agentcg_probe *p, struct agentcg_finding *f)
@@ -200,21 +198,17 @@ static void check_file(struct agentcg_probe *p, struct agentcg_finding *f)
 		{ "memory.reclaim", "frozen tool calls keep their memory; Linux 5.19 has it" },
 		{ "memory.peak", "results do not tell the peak; Linux 6.12 has it for every reader" },
 	};
-	char group[PATH_SIZE], path[PATH_SIZE + 32];
+	int r = *p->cgroup ? groups_have(p, f->name) : -ENOENT;
 	size_t i;
 
-	if (!*p->cgroup || !some_group(p, group)) {
-		if (new_enough(p))
-			OK(f, "there is no group to look at; this kernel has it");
-		else
-			LIMITED(f, "there is no group to look at");
-		return;
-	}
-	snprintf(path, sizeof(path), "%s/%s", group, f->name);
-	if (exists(path)) {
+	if (r > 0)
 		OK(f, "available");
+	else if (r < 0 && new_enough(p))
+		OK(f, "there is no group to look at; this kernel has it");
+	else if (r < 0)
+		LIMITED(f, "there is no group to look at");
+	if (r)
 		return;
-	}
 	for (i = 0; i < ARRAY_SIZE(uses); i++)
 		if (streq(uses[i].file, f->name))
 			LIMITED(f, "not available: %s", uses[i].without);

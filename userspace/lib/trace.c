@@ -111,18 +111,20 @@ int agentcg_trace_load(const char *path, struct agentcg_trace *ret, char **ret_e
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
 	_cleanup_(agentcg_trace_done) struct agentcg_trace trace = {};
+	_cleanup_fclose_ FILE *f = NULL;
 	unsigned int line = 0, column = 0;
 	sd_json_variant *samples;
 	int r;
 
 	*ret_error = NULL;
-	r = sd_json_parse_file(NULL, path, 0, &v, &line, &column);
-	if (r < 0) {
-		if (line)
-			return fail(ret_error, "%s:%u:%u: not JSON", path, line, column);
+	f = fopen(path, "re");
+	if (!f) {
+		r = -errno;
 		fail(ret_error, "%s: %s", path, strerror(-r));
 		return r;
 	}
+	if (sd_json_parse_file(f, path, 0, &v, &line, &column) < 0)
+		return fail(ret_error, "%s:%u:%u: not JSON", path, line, column);
 	samples = sd_json_variant_is_object(v) ? sd_json_variant_by_key(v, "samples") : NULL;
 	if (!samples || !sd_json_variant_is_array(samples) || !sd_json_variant_elements(samples))
 		return fail(ret_error, "%s: not a trace: it has no samples; record one with: agentcg record -o FILE -- COMMAND",
