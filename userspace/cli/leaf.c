@@ -9,8 +9,28 @@
 #define RETRY_FAST_USEC		(100 * USEC_PER_MSEC)
 #define RETRY_SLOW_USEC		USEC_PER_SEC
 
+/* As much of a command line as the daemon keeps. */
+#define DESCRIBE_MAX		256
+
 #define OPTIONAL(name, value)						\
 	SD_JSON_BUILD_PAIR_CONDITION((value) != UINT64_MAX, name, SD_JSON_BUILD_UNSIGNED(value))
+
+/* For those who look at the status, not to run it: the beginning will do. */
+static int describe(char **command, sd_json_variant **ret)
+{
+	size_t i, left = DESCRIBE_MAX;
+	int r = 0;
+
+	for (i = 0; r >= 0 && command[i] && left; i++) {
+		_cleanup_(sd_json_variant_unrefp) sd_json_variant *word = NULL;
+
+		r = agentcg_json_text(&word, command[i], left);
+		if (r >= 0)
+			r = sd_json_variant_append_array(ret, word);
+		left -= min_u64(left, strlen(command[i]) + 1);
+	}
+	return r;
+}
 
 static int take_answer(struct agentcg_leaf *leaf, sd_json_variant *answer,
 		       const struct agentcg_wish *wish)
@@ -36,20 +56,22 @@ static int take_answer(struct agentcg_leaf *leaf, sd_json_variant *answer,
 
 int agentcg_leaf_begin(struct agentcg_leaf *leaf, const struct agentcg_wish *wish, char *why)
 {
-	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL;
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL, *command = NULL;
 	sd_json_variant *answer;
 	int r;
 
 	r = agentcg_client_connect(leaf->socket, &leaf->link, why);
 	if (r < 0)
 		return r;
-	r = sd_json_buildo(&parameters,
-		SD_JSON_BUILD_PAIR_CONDITION(!!wish->session, "session", SD_JSON_BUILD_STRING(wish->session)),
-		SD_JSON_BUILD_PAIR_STRV("command", wish->command),
-		OPTIONAL("priority", wish->priority),
-		OPTIONAL("memory", wish->memory),
-		OPTIONAL("memoryMax", wish->memory_max),
-		OPTIONAL("timeoutUSec", wish->timeout));
+	r = describe(wish->command, &command);
+	if (r >= 0)
+		r = sd_json_buildo(&parameters,
+			SD_JSON_BUILD_PAIR_CONDITION(!!wish->session, "session", SD_JSON_BUILD_STRING(wish->session)),
+			SD_JSON_BUILD_PAIR_VARIANT("command", command),
+			OPTIONAL("priority", wish->priority),
+			OPTIONAL("memory", wish->memory),
+			OPTIONAL("memoryMax", wish->memory_max),
+			OPTIONAL("timeoutUSec", wish->timeout));
 	if (r >= 0) {
 		r = agentcg_client_call(leaf->link, "BeginCall", parameters, &answer, why);
 		if (r < 0)

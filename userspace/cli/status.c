@@ -154,11 +154,16 @@ static void print_calls(sd_json_variant *sessions)
 	agentcg_table_print(&t, stdout);
 }
 
-static int show(sd_varlink *link, bool json)
+static int show(const char *socket, bool json)
 {
+	_cleanup_(sd_varlink_unrefp) sd_varlink *link = NULL;
 	sd_json_variant *status, *sessions;
 	char why[AGENTCG_WHY_MAX];
+	int r;
 
+	r = agentcg_open_link(socket, &link);
+	if (r)
+		return r;
 	if (agentcg_client_call(link, "GetStatus", NULL, &status, why) < 0) {
 		agentcg_say("%s", why);
 		return EXIT_FAILURE;
@@ -184,17 +189,14 @@ struct watch {
 
 static void print_event(sd_json_variant *event)
 {
-	char size[AGENTCG_TEXT_MAX], clock[16] = "";
-	const char *text = agentcg_json_string(event, "text") ?: "";
+	char clock[16] = "";
 	time_t t = agentcg_json_u64(event, "timeUSec") / USEC_PER_SEC;
 	struct tm tm;
 
 	if (localtime_r(&t, &tm))
 		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	printf("%s %-7s %s at %s%s%s\n", clock, agentcg_json_string(event, "event") ?: "event",
-	       agentcg_json_string(event, "call") ?: "",
-	       agentcg_format_bytes(size, agentcg_json_u64(event, "memoryCurrent")),
-	       *text ? ": " : "", text);
+	printf("%s %-7s %s: %s\n", clock, agentcg_json_string(event, "event") ?: "event",
+	       agentcg_json_string(event, "call") ?: "", agentcg_json_string(event, "text") ?: "");
 	if (agentcg_json_u64(event, "lost"))
 		printf("(%" PRIu64 " events before this one were lost: this reader is too slow)\n",
 		       agentcg_json_u64(event, "lost"));
@@ -221,11 +223,16 @@ static int on_event(sd_varlink *link, sd_json_variant *parameters, const char *e
 	return 0;
 }
 
-static int watch(sd_varlink *link, bool json)
+/* On a link of its own: one that has carried a call does not do. */
+static int watch(const char *socket, bool json)
 {
+	_cleanup_(sd_varlink_unrefp) sd_varlink *link = NULL;
 	struct watch w = { .json = json };
 	int r;
 
+	r = agentcg_open_link(socket, &link);
+	if (r)
+		return r;
 	sd_varlink_set_userdata(link, &w);
 	r = sd_varlink_bind_reply(link, on_event);
 	if (r >= 0)	/* an event may be long in coming */
@@ -251,7 +258,6 @@ int agentcg_cmd_status(int argc, char **argv)
 		{ "socket", required_argument, NULL, SOCKET },
 		AGENTCG_COMMON_OPTIONS
 	};
-	_cleanup_(sd_varlink_unrefp) sd_varlink *link = NULL;
 	const char *socket = agentcg_client_socket();
 	bool json = false, follow = false;
 	int c, r;
@@ -275,14 +281,12 @@ int agentcg_cmd_status(int argc, char **argv)
 	}
 	if (optind != argc)
 		return agentcg_usage_error("'%s' is too much", argv[optind]);
-	r = agentcg_open_link(socket, &link);
-	if (r)
-		return r;
 	if (follow && json)
-		return watch(link, true);
-	r = show(link, json);
+		return watch(socket, true);
+	r = show(socket, json);
 	if (r || !follow)
 		return r;
 	putchar('\n');
-	return watch(link, false);
+	fflush(stdout);
+	return watch(socket, false);
 }

@@ -73,6 +73,8 @@ static void adopt_calls(struct session *s)
 			remove_half_made(s->fd, d->d_name);
 			continue;
 		}
+		if (c->fate != AGENTCG_FATE_NONE)
+			agentcg_cgroup_kill(c->fd);	/* perhaps it was not yet */
 		sd_event_add_time_relative(s->m->event, &c->grace, CLOCK_MONOTONIC,
 					   AGENTCG_CLAIM_GRACE_USEC, 0, on_grace, c);
 	}

@@ -4,10 +4,16 @@
 #include <stdarg.h>
 
 static bool log_plain;
+static bool log_verbose;
 
 void agentcg_log_plain(bool plain)
 {
 	log_plain = plain;
+}
+
+void agentcg_log_verbose(bool verbose)
+{
+	log_verbose = verbose;
 }
 
 void agentcg_log(int level, const char *format, ...)
@@ -16,6 +22,8 @@ void agentcg_log(int level, const char *format, ...)
 	va_list ap;
 	int n = 0;
 
+	if (level == LOG_DEBUG && !log_verbose)
+		return;
 	if (!log_plain)
 		n = snprintf(line, sizeof(line), "<%d>", level);
 	va_start(ap, format);

@@ -11,5 +11,7 @@ _printf_(2, 3) void agentcg_log(int level, const char *format, ...);
 
 /* On a terminal the level is noise. */
 void agentcg_log_plain(bool plain);
+/* LOG_DEBUG too: every hold and release. */
+void agentcg_log_verbose(bool verbose);
 
 #endif

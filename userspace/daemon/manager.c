@@ -284,9 +284,6 @@ void agentcg_manager_open_kernel(struct manager *m)
 	int r;
 
 	agentcg_manager_pool(m, &pool);
-	/* Until adopt.c has counted them: look at all slots. */
-	pool.nr_sessions = AGENTCG_MAX_SESSIONS;
-	pool.nr_calls = AGENTCG_MAX_CALLS;
 	r = agentcg_kernel_open(&m->kernel, &pool, m->policy.psi, agentcg_climb_on_event, m, m->reason);
 	if (r < 0) {
 		m->kernel = NULL;

@@ -50,6 +50,14 @@ void agentcg_session_gc(struct session *s);
 /* Frees the memory only; the group stays. */
 struct session *agentcg_session_free(struct session *s);
 
+/*
+ * For a client: checks name and quota, grants, makes.  If *ret stays NULL an
+ * error was sent on @link, or the negative errno is to be.
+ */
+int agentcg_session_make(sd_varlink *link, struct manager *m, const char *name, uid_t uid,
+			 const struct session_wish *wish, bool automatic, struct notes *notes,
+			 struct session **ret);
+
 uint32_t agentcg_session_count(const struct manager *m, uid_t uid);
 /* The path of its group below the mount; to be freed. */
 char *agentcg_session_path(const struct session *s);

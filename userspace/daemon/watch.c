@@ -59,6 +59,12 @@ static bool reads(struct watcher *w)
 	return false;
 }
 
+/* What an administrator looks for afterwards. */
+static bool is_kill(const char *event)
+{
+	return streq(event, "killed") || streq(event, "oom") || streq(event, "timeout");
+}
+
 void agentcg_watch_tell(struct call *c, const char *event, const char *format, ...)
 {
 	char name[AGENTCG_CALL_NAME_MAX], text[300];
@@ -70,7 +76,7 @@ void agentcg_watch_tell(struct call *c, const char *event, const char *format, .
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	agentcg_call_name(c, name);
-	agentcg_log(LOG_DEBUG, "%s: %s: %s", name, event, text);
+	agentcg_log(is_kill(event) ? LOG_NOTICE : LOG_DEBUG, "%s: %s: %s", name, event, text);
 	if (!m->watchers)
 		return;
 

@@ -8,7 +8,7 @@
 int agentcg_watch_add(struct manager *m, sd_varlink *link, uid_t uid);
 void agentcg_watch_remove(struct manager *m, sd_varlink *link);
 
-/* @event: a name of the interface's EventType.  Also to the log (debug). */
+/* @event: a name of the interface's EventType.  Kills go to the log as well. */
 _printf_(3, 4)
 void agentcg_watch_tell(struct call *c, const char *event, const char *format, ...);
 

@@ -11,27 +11,6 @@ const char *agentcg_client_socket(void)
 	return getenv("AGENTCG_SOCKET") ?: AGENTCG_SOCKET;
 }
 
-bool agentcg_json_has(sd_json_variant *object, const char *key)
-{
-	sd_json_variant *v = sd_json_variant_by_key(object, key);
-
-	return v && !sd_json_variant_is_null(v);
-}
-
-uint64_t agentcg_json_u64(sd_json_variant *object, const char *key)
-{
-	sd_json_variant *v = sd_json_variant_by_key(object, key);
-
-	return v && sd_json_variant_is_unsigned(v) ? sd_json_variant_unsigned(v) : 0;
-}
-
-const char *agentcg_json_string(sd_json_variant *object, const char *key)
-{
-	sd_json_variant *v = sd_json_variant_by_key(object, key);
-
-	return v && sd_json_variant_is_string(v) ? sd_json_variant_string(v) : NULL;
-}
-
 static int explain(int error, char *why, const char *fmt, ...) _printf_(3, 4);
 
 static int explain(int error, char *why, const char *fmt, ...)

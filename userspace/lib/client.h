@@ -5,9 +5,9 @@
 #ifndef _AGENTCG_CLIENT_H
 #define _AGENTCG_CLIENT_H
 
-#include <systemd/sd-json.h>
 #include <systemd/sd-varlink.h>
 
+#include "json.h"
 #include "util.h"
 
 /* Where the daemon is: $AGENTCG_SOCKET, or the usual place. */
@@ -33,11 +33,5 @@ int agentcg_client_call(sd_varlink *link, const char *method, sd_json_variant *p
 
 /* -ENOTCONN and so on for an error of the daemon, see above. */
 int agentcg_client_error(const char *id, sd_json_variant *parameters, char *why);
-
-/* A field of a reply; 0 or NULL where it is missing or null. */
-uint64_t agentcg_json_u64(sd_json_variant *object, const char *key);
-const char *agentcg_json_string(sd_json_variant *object, const char *key);
-/* Whether the field is there and not null. */
-bool agentcg_json_has(sd_json_variant *object, const char *key);
 
 #endif /* _AGENTCG_CLIENT_H */

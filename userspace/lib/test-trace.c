@@ -77,7 +77,7 @@ static void test_write(void)
 	for (i = 0; i < 100; i++)
 		agentcg_trace_append(&t, &(struct agentcg_sample){ i / 4.0, i * MIB + 512 * KIB, 99.5 });
 	f = fopen(path, "we");
-	r = f ? agentcg_trace_write(&t, "run", "sh -c \"x\\y\"", f) : -errno;
+	r = f ? agentcg_trace_write(&t, "run", "sh -c \"x\\y\" \xff", f) : -errno;
 	if (f)
 		fclose(f);
 	tap_ok(r == 0, "a trace is written");

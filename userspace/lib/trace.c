@@ -7,11 +7,15 @@
 
 #include <systemd/sd-json.h>
 
+#include "json.h"
 #include "trace.h"
 #include "util.h"
 
 /* Far beyond any machine, and far from where double or uint64_t lose bytes. */
 #define MEMORY_MAX_MIB	(1024.0 * 1024.0 * 1024.0)
+
+/* Of a command line, as in the published traces. */
+#define TEXT_MAX	160
 
 static int fail(char **ret_error, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -173,16 +177,19 @@ static void write_samples(const struct agentcg_trace *trace, FILE *f)
 int agentcg_trace_write(const struct agentcg_trace *trace, const char *tool, const char *command,
 			FILE *f)
 {
-	_cleanup_(sd_json_variant_unrefp) sd_json_variant *task = NULL, *call = NULL;
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *task = NULL, *text = NULL,
+							*call = NULL;
 	_cleanup_free_ char *task_text = NULL, *call_text = NULL;
 	int r;
 
-	r = sd_json_variant_new_string(&task, trace->task ?: "");
+	r = agentcg_json_text(&task, trace->task ?: "", TEXT_MAX);
 	if (r >= 0)
 		r = sd_json_variant_format(task, 0, &task_text);
 	if (r >= 0)
+		r = agentcg_json_text(&text, command, TEXT_MAX);
+	if (r >= 0)
 		r = sd_json_build(&call, SD_JSON_BUILD_ARRAY(SD_JSON_BUILD_STRING(tool),
-							     SD_JSON_BUILD_STRING(command)));
+							     SD_JSON_BUILD_VARIANT(text)));
 	if (r >= 0)
 		r = sd_json_variant_format(call, 0, &call_text);
 	if (r < 0)

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cgroup.procs takes a number, a client shows a pidfd.  What is read from
+ * /proc for the number belongs to the pidfd's process if that is still there
+ * afterwards, as its number cannot be given to another one meanwhile.
+ */
+#include "attach.h"
+
+#include <sys/pidfd.h>
+
+#include "call.h"
+#include "cgroup.h"
+#include "session.h"
+
+static bool alive(int pidfd)
+{
+	return pidfd_send_signal(pidfd, 0, NULL, 0) == 0 || errno == EPERM;
+}
+
+/* Only a pidfd has this line; -1 in it: dead, 0: of another pid namespace. */
+static int number_of(int pidfd, pid_t *ret)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	char path[64], line[128];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		const char *number = startswith(line, "Pid:");
+
+		if (!number)
+			continue;
+		*ret = (pid_t)strtol(number, NULL, 10);
+		return *ret > 0 ? 0 : -ESRCH;
+	}
+	return -EBADF;
+}
+
+/* Whether all four uids of the process are @uid: no setuid program half-way. */
+static int belongs_to(pid_t pid, uid_t uid)
+{
+	unsigned int real, effective, saved, fs;
+	_cleanup_fclose_ FILE *f = NULL;
+	char path[64], line[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "Uid: %u %u %u %u", &real, &effective, &saved, &fs) == 4)
+			return real == uid && effective == uid && saved == uid && fs == uid;
+	return -ESRCH;
+}
+
+/* It may come from outside the pool, or from its own session. */
+static int comes_from_elsewhere(const struct call *c, pid_t pid)
+{
+	_cleanup_free_ char *group = NULL, *session = agentcg_session_path(c->session);
+	const char *rest;
+	int r = agentcg_cgroup_of_pid(pid, &group);
+
+	if (r < 0)
+		return r;
+	if (!session)
+		return -ENOMEM;
+	rest = startswith(group, c->m->pool_path);
+	if (!rest || *rest != '/')
+		return 0;
+	rest = startswith(group, session);
+	return !rest || *rest != '/';
+}
+
+int agentcg_attach(struct call *c, int pidfd, uid_t uid, char *why)
+{
+	pid_t pid = 0;
+	int r;
+
+	r = number_of(pidfd, &pid);
+	if (r < 0) {
+		snprintf(why, AGENTCG_WHY_MAX, "pidFd is no pidfd");
+		return r == -ESRCH ? r : -EPERM;
+	}
+	r = uid == 0 ? 1 : belongs_to(pid, uid);
+	if (r == 0) {
+		snprintf(why, AGENTCG_WHY_MAX, "the process belongs to another user");
+		return -EPERM;
+	}
+	if (r > 0)
+		r = comes_from_elsewhere(c, pid);
+	if (r > 0) {
+		snprintf(why, AGENTCG_WHY_MAX, "the process belongs to another session");
+		return -EPERM;
+	}
+	if (r < 0 || !alive(pidfd))
+		return -ESRCH;
+	return agentcg_cgroup_attach(c->fd, pid);
+}

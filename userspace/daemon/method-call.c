@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "attach.h"
+#include "call.h"
+#include "climb.h"
+#include "command.h"
+#include "io-agentcg.h"
+#include "notes.h"
+#include "session.h"
+#include "varlink.h"
+
+/* No user takes more than this part of the machine's slots. */
+#define CALLS_PER_UID		(AGENTCG_MAX_CALLS / 4)
+
+/* A release lets a call grow by a batch: not a way around its hold. */
+#define RELEASE_USEC		USEC_PER_SEC
+
+/* The call that the peer names and owns; NULL: the error is sent, *ret tells. */
+static struct call *get_call(sd_varlink *link, struct manager *m, const char *name, uid_t *ret_uid,
+			     int *ret)
+{
+	struct call *c;
+
+	*ret = sd_varlink_get_peer_uid(link, ret_uid);
+	if (*ret < 0)
+		return NULL;
+	c = agentcg_call_find(m, name);
+	if (!c) {
+		*ret = agentcg_reply_no_call(link, name);
+		return NULL;
+	}
+	if (*ret_uid != 0 && *ret_uid != c->session->uid) {
+		*ret = agentcg_reply_denied(link, "the call belongs to another user");
+		return NULL;
+	}
+	return c;
+}
+
+/* ---- BeginCall ---------------------------------------------------------- */
+
+struct begin_parameters {
+	const char *session;
+	sd_json_variant *command;
+	struct call_wish wish;
+};
+
+/* The session to run in, made if need be; NULL: the error is sent. */
+static struct session *get_session(sd_varlink *link, struct manager *m, const char *name, uid_t uid,
+				   struct notes *notes, int *ret)
+{
+	static const struct session_wish none = { AGENTCG_UNSET_PRIORITY, AGENTCG_UNSET, AGENTCG_UNSET };
+	struct session *s;
+	char own[32];
+
+	if (!name) {
+		snprintf(own, sizeof(own), "uid-%u", uid);
+		name = own;
+	}
+	s = agentcg_session_find(m, name);
+	if (!s) {
+		*ret = agentcg_session_make(link, m, name, uid, &none, true, notes, &s);
+		return s;
+	}
+	if (uid != 0 && uid != s->uid)
+		*ret = agentcg_reply_denied(link, "the session belongs to another user; choose another name");
+	else if (s->closing)
+		*ret = agentcg_reply_no_session(link, name);
+	else
+		return s;
+	return NULL;
+}
+
+static uint32_t count_calls(const struct manager *m, uid_t uid)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < m->nr_calls; i++)
+		n += m->calls[i] && m->calls[i]->session->uid == uid;
+	return n;
+}
+
+/* 0: there is room; else the error is sent and this is what to return. */
+static int check_quota(sd_varlink *link, struct session *s, bool agent, uid_t uid, bool *ok)
+{
+	struct agentcg_session_policy policy;
+	struct manager *m = s->m;
+
+	*ok = false;
+	agentcg_policy_session(&m->policy, s->name, s->uid, &policy);
+	if (s->nr_calls >= policy.calls_per_session)
+		return agentcg_reply_limit(link, "calls of one session", policy.calls_per_session);
+	if (uid != 0 && count_calls(m, s->uid) >= CALLS_PER_UID)
+		return agentcg_reply_limit(link, "calls of one user", CALLS_PER_UID);
+	for (uint32_t i = 0; agent && i < m->nr_calls; i++)
+		if (m->calls[i] && m->calls[i]->session == s && m->calls[i]->agent)
+			return agentcg_reply_limit(link, "agents of one session", 1);
+	*ok = true;
+	return 0;
+}
+
+static int reply_begin(sd_varlink *link, struct call *c, struct notes *notes)
+{
+	_cleanup_free_ char *path = agentcg_call_path(c);
+	char name[AGENTCG_CALL_NAME_MAX];
+	int fd;
+
+	if (!path)
+		return -ENOMEM;
+	fd = sd_varlink_push_dup_fd(link, c->fd);
+	if (fd < 0)
+		return fd;
+	return sd_varlink_replybo(link,
+		SD_JSON_BUILD_PAIR_STRING("call", agentcg_call_name(c, name)),
+		SD_JSON_BUILD_PAIR_STRING("cgroup", path),
+		SD_JSON_BUILD_PAIR_INTEGER("cgroupFd", fd),
+		SD_JSON_BUILD_PAIR_UNSIGNED("memory", c->grant.memory),
+		SD_JSON_BUILD_PAIR_CONDITION(c->grant.memory_max != AGENTCG_NONE, "memoryMax",
+					     SD_JSON_BUILD_UNSIGNED(c->grant.memory_max)),
+		SD_JSON_BUILD_PAIR_CONDITION(c->grant.timeout_usec != AGENTCG_NONE, "timeoutUSec",
+					     SD_JSON_BUILD_UNSIGNED(c->grant.timeout_usec)),
+		SD_JSON_BUILD_PAIR_STRV("notes", notes->list));
+}
+
+static int begin(sd_varlink *link, struct session *s, const struct begin_parameters *p, uid_t uid,
+		 struct notes *notes)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *command = NULL;
+	struct call_grant grant;
+	struct call *c;
+	bool ok;
+	int r;
+
+	r = check_quota(link, s, p->wish.agent, uid, &ok);
+	if (!ok)
+		return r;
+	if (agentcg_command_trim(p->command, &command) < 0)
+		return sd_varlink_error_invalid_parameter_name(link, "command");
+	agentcg_grant_call(&s->m->policy, uid == 0, &s->grant, s->m->pool_max, &p->wish, &grant, notes);
+	r = agentcg_call_new(s, p->wish.agent, &grant, command, &c);
+	if (r == -ENOSPC)
+		return agentcg_reply_limit(link, "calls", AGENTCG_MAX_CALLS);
+	if (r < 0)
+		return r;
+	agentcg_call_tie(c, link);
+	r = reply_begin(link, c, notes);
+	if (r < 0)
+		agentcg_call_end(c, NULL);
+	return r;
+}
+
+METHOD(begin_call)
+{
+	static const sd_json_dispatch_field table[] = {
+		{ "session", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_const_string, offsetof(struct begin_parameters, session), 0 },
+		{ "agent", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_bool, offsetof(struct begin_parameters, wish.agent), 0 },
+		{ "command", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_variant_noref, offsetof(struct begin_parameters, command), 0 },
+		{ "priority", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_priority, offsetof(struct begin_parameters, wish.priority), 0 },
+		{ "memory", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct begin_parameters, wish.memory), 0 },
+		{ "memoryMax", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct begin_parameters, wish.memory_max), 0 },
+		{ "timeoutUSec", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct begin_parameters, wish.timeout_usec), 0 },
+		{}
+	};
+	struct begin_parameters p = {
+		.wish = {
+			.priority = AGENTCG_UNSET_PRIORITY,
+			.memory = AGENTCG_UNSET,
+			.memory_max = AGENTCG_UNSET,
+			.timeout_usec = AGENTCG_UNSET,
+		},
+	};
+	struct manager *m = userdata;
+	struct notes notes = {};
+	struct session *s;
+	uid_t uid;
+	int r;
+
+	r = sd_varlink_dispatch(link, parameters, table, &p);
+	if (r)
+		return r;
+	/* Less than a MiB, and no program starts. */
+	if (p.wish.memory_max < MIB)
+		return sd_varlink_error_invalid_parameter_name(link, "memoryMax");
+	if (!p.wish.timeout_usec)
+		return sd_varlink_error_invalid_parameter_name(link, "timeoutUSec");
+	r = sd_varlink_get_peer_uid(link, &uid);
+	if (r < 0)
+		return r;
+	s = get_session(link, m, p.session, uid, &notes, &r);
+	if (!s)
+		return r;
+	r = begin(link, s, &p, uid, &notes);
+	agentcg_session_gc(s);	/* if it was made for a call that is not */
+	return r;
+}
+
+/* ---- the others --------------------------------------------------------- */
+
+static const sd_json_dispatch_field call_table[] = {
+	{ "call", SD_JSON_VARIANT_STRING, sd_json_dispatch_const_string, 0, SD_JSON_MANDATORY },
+	{}
+};
+
+METHOD(attach_process)
+{
+	static const sd_json_dispatch_field table[] = {
+		{ "call", SD_JSON_VARIANT_STRING, sd_json_dispatch_const_string, 0, SD_JSON_MANDATORY },
+		{ "pidFd", SD_JSON_VARIANT_UNSIGNED, agentcg_dispatch_u64, 8, SD_JSON_MANDATORY },
+		{}
+	};
+	struct {
+		const char *call;
+		uint64_t index;
+	} p = {};
+	char why[AGENTCG_WHY_MAX] = "";
+	_cleanup_close_ int fd = -1;
+	struct call *c;
+	uid_t uid;
+	int r;
+
+	_Static_assert(offsetof(typeof(p), index) == 8, "as in the table");
+	r = sd_varlink_dispatch(link, parameters, table, &p);
+	if (r)
+		return r;
+	c = get_call(link, userdata, p.call, &uid, &r);
+	if (!c)
+		return r;
+	if (c->ending)
+		return agentcg_reply_no_call(link, p.call);
+	fd = sd_varlink_peek_dup_fd(link, p.index);
+	if (fd < 0)
+		return sd_varlink_error_invalid_parameter_name(link, "pidFd");
+	r = agentcg_attach(c, fd, uid, why);
+	if (r == -EPERM)
+		return agentcg_reply_denied(link, why);
+	return r < 0 ? r : sd_varlink_reply(link, NULL);
+}
+
+METHOD(end_call)
+{
+	const char *name = NULL;
+	struct call *c;
+	uid_t uid;
+	int r;
+
+	r = sd_varlink_dispatch(link, parameters, call_table, &name);
+	if (r)
+		return r;
+	c = get_call(link, userdata, name, &uid, &r);
+	if (!c)
+		return r;
+	if (c->end_link)
+		return agentcg_reply_no_call(link, name);
+	agentcg_call_end(c, link);
+	return 0;
+}
+
+METHOD(claim_call)
+{
+	const char *name = NULL;
+	struct call *c;
+	uid_t uid;
+	int r;
+
+	r = sd_varlink_dispatch(link, parameters, call_table, &name);
+	if (r)
+		return r;
+	c = get_call(link, userdata, name, &uid, &r);
+	if (!c)
+		return r;
+	if (c->ending)
+		return agentcg_reply_no_call(link, name);
+	if (c->link && c->link != link)
+		return agentcg_reply_denied(link, "another connection has the call");
+	agentcg_call_tie(c, link);
+	return sd_varlink_reply(link, NULL);
+}
+
+METHOD(release)
+{
+	uint64_t now = now_usec(CLOCK_MONOTONIC);
+	struct manager *m = userdata;
+	const char *name = NULL;
+	struct call *c;
+	uid_t uid;
+	int r;
+
+	r = sd_varlink_dispatch(link, parameters, call_table, &name);
+	if (r)
+		return r;
+	c = get_call(link, m, name, &uid, &r);
+	if (!c)
+		return r;
+	if (!m->kernel)
+		return sd_varlink_errorbo(link, AGENTCG_ERROR_NOT_SUPPORTED,
+					  SD_JSON_BUILD_PAIR_STRING("reason", m->reason));
+	if (uid != 0 && c->released_usec && now - c->released_usec < RELEASE_USEC)
+		return agentcg_reply_limit(link, "releases of a call per second", 1);
+	c->released_usec = now;
+	r = agentcg_climb_release(c);
+	return r < 0 ? r : sd_varlink_replybo(link, SD_JSON_BUILD_PAIR_INTEGER("woken", r));
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <pwd.h>
+
+#include "decide.h"
+#include "notes.h"
+#include "session.h"
+#include "varlink.h"
+
+struct open_parameters {
+	const char *name;
+	struct session_wish wish;
+};
+
+/* What others have not reserved, and the pool does not need itself. */
+static uint64_t unreserved(const struct manager *m, const struct session *except)
+{
+	return agentcg_sub(m->pool_max, m->policy.reserve + m->policy.throttle_band +
+			   agentcg_manager_reserved(m, except));
+}
+
+/* What was granted before holds until something else is wished. */
+static void keep_wishes(const struct session *s, struct session_wish *wish)
+{
+	if (wish->priority == AGENTCG_UNSET_PRIORITY)
+		wish->priority = s->grant.priority;
+	if (wish->budget == AGENTCG_UNSET)
+		wish->budget = s->grant.budget;
+	if (wish->reserve == AGENTCG_UNSET)
+		wish->reserve = s->grant.reserve;
+}
+
+static int reply_session(sd_varlink *link, struct session *s, struct notes *notes)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
+	int r = agentcg_session_build(s, &v);
+
+	if (r < 0)
+		return r;
+	return sd_varlink_replybo(link,
+		SD_JSON_BUILD_PAIR_VARIANT("session", v),
+		SD_JSON_BUILD_PAIR_STRV("notes", notes->list));
+}
+
+/* The owner's (or root's) new wishes for a session that is there. */
+static int change_session(sd_varlink *link, struct session *s, uid_t uid, struct session_wish *wish)
+{
+	struct session_grant before = s->grant, grant;
+	struct agentcg_session_policy policy;
+	struct manager *m = s->m;
+	struct notes notes = {};
+	int r;
+
+	if (s->closing)
+		return agentcg_reply_no_session(link, s->name);
+	agentcg_policy_session(&m->policy, s->name, s->uid, &policy);
+	/* What root granted above the policy stays granted. */
+	if (policy.priority < s->grant.priority)
+		policy.priority = s->grant.priority;
+	policy.budget = max_u64(policy.budget, s->grant.budget);
+	policy.reserve = max_u64(policy.reserve, s->grant.reserve);
+	keep_wishes(s, wish);
+	agentcg_grant_session(&policy, uid == 0, m->pool_max, unreserved(m, s), wish, &grant, &notes);
+
+	s->grant = grant;
+	s->automatic = false;
+	r = agentcg_session_apply(s);
+	if (r < 0) {
+		s->grant = before;
+		return r;
+	}
+	return reply_session(link, s, &notes);
+}
+
+/* "uid-1000" is where the calls of uid 1000 go that name no session. */
+static bool is_of_another(const char *name, uid_t uid)
+{
+	const char *number = startswith(name, "uid-");
+	char own[32];
+
+	snprintf(own, sizeof(own), "%u", uid);
+	return number && uid != 0 && !streq(number, own);
+}
+
+int agentcg_session_make(sd_varlink *link, struct manager *m, const char *name, uid_t uid,
+			 const struct session_wish *wish, bool automatic, struct notes *notes,
+			 struct session **ret)
+{
+	struct agentcg_session_policy policy;
+	struct session_grant grant;
+	int r;
+
+	if (!agentcg_session_name_valid(name))
+		return sd_varlink_error_invalid_parameter_name(link, automatic ? "session" : "name");
+	if (is_of_another(name, uid))
+		return agentcg_reply_denied(link, "names that begin with uid- are for that user's own calls");
+	if (uid != 0 && agentcg_session_count(m, uid) >= m->policy.sessions_per_user)
+		return agentcg_reply_limit(link, "sessions of one user", m->policy.sessions_per_user);
+
+	agentcg_policy_session(&m->policy, name, uid, &policy);
+	agentcg_grant_session(&policy, uid == 0, m->pool_max, unreserved(m, NULL), wish, &grant, notes);
+	r = agentcg_session_new(m, name, uid, &grant, automatic, ret);
+	if (r == -ENOSPC)
+		return agentcg_reply_limit(link, "sessions", AGENTCG_MAX_SESSIONS);
+	return r;
+}
+
+METHOD(open_session)
+{
+	static const sd_json_dispatch_field table[] = {
+		{ "name", SD_JSON_VARIANT_STRING, sd_json_dispatch_const_string, offsetof(struct open_parameters, name), SD_JSON_MANDATORY },
+		{ "priority", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_priority, offsetof(struct open_parameters, wish.priority), 0 },
+		{ "budget", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct open_parameters, wish.budget), 0 },
+		{ "reserve", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct open_parameters, wish.reserve), 0 },
+		{}
+	};
+	struct open_parameters p = {
+		.wish = { AGENTCG_UNSET_PRIORITY, AGENTCG_UNSET, AGENTCG_UNSET },
+	};
+	struct manager *m = userdata;
+	struct notes notes = {};
+	struct session *s;
+	uid_t uid;
+	int r;
+
+	r = sd_varlink_dispatch(link, parameters, table, &p);
+	if (r)
+		return r;
+	/* Less than a MiB, and nothing could run. */
+	if (p.wish.budget < MIB)
+		return sd_varlink_error_invalid_parameter_name(link, "budget");
+	r = sd_varlink_get_peer_uid(link, &uid);
+	if (r < 0)
+		return r;
+	s = agentcg_session_find(m, p.name);
+	if (s) {
+		if (uid != 0 && uid != s->uid)
+			return agentcg_reply_denied(link, "the session belongs to another user; choose another name");
+		return change_session(link, s, uid, &p.wish);
+	}
+	s = NULL;
+	r = agentcg_session_make(link, m, p.name, uid, &p.wish, false, &notes, &s);
+	return s ? reply_session(link, s, &notes) : r;
+}
+
+METHOD(close_session)
+{
+	static const sd_json_dispatch_field table[] = {
+		{ "name", SD_JSON_VARIANT_STRING, sd_json_dispatch_const_string, 0, SD_JSON_MANDATORY },
+		{}
+	};
+	const char *name = NULL;
+	struct session *s;
+	uid_t uid;
+	int r;
+
+	r = sd_varlink_dispatch(link, parameters, table, &name);
+	if (r)
+		return r;
+	r = sd_varlink_get_peer_uid(link, &uid);
+	if (r < 0)
+		return r;
+	s = agentcg_session_find(userdata, name);
+	if (!s || s->close_link)
+		return agentcg_reply_no_session(link, name);
+	if (uid != 0 && uid != s->uid)
+		return agentcg_reply_denied(link, "the session belongs to another user");
+	s->close_link = sd_varlink_ref(link);
+	agentcg_session_close(s);
+	return 0;
+}

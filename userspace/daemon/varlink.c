@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "varlink.h"
+
+#include "call.h"
+#include "io-agentcg.h"
+#include "log.h"
+#include "notes.h"
+#include "priority.h"
+#include "session.h"
+#include "watch.h"
+
+/* One for each call that can be, and some to look around. */
+#define CONNECTIONS_MAX		(AGENTCG_MAX_CALLS + 512)
+
+/* What one user may have, so that others are left some (root is a user too). */
+#define CONNECTIONS_PER_UID	AGENTCG_MAX_CALLS
+
+/* ---- parameters and errors ---------------------------------------------- */
+
+int agentcg_dispatch_u64(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags,
+			 void *userdata)
+{
+	if (sd_json_variant_is_null(v))
+		return 0;
+	/* The upper half is for values such as "none" of our own. */
+	if (!sd_json_variant_is_unsigned(v) || sd_json_variant_unsigned(v) > INT64_MAX)
+		return -EINVAL;
+	*(uint64_t *)userdata = sd_json_variant_unsigned(v);
+	return 0;
+}
+
+int agentcg_dispatch_priority(const char *name, sd_json_variant *v,
+			      sd_json_dispatch_flags_t flags, void *userdata)
+{
+	uint64_t priority = UINT64_MAX;
+	int r = agentcg_dispatch_u64(name, v, flags, &priority);
+
+	if (r < 0 || priority == UINT64_MAX)
+		return r;
+	if (priority > AGENTCG_PRIORITY_MAX)
+		return -EINVAL;
+	*(uint32_t *)userdata = (uint32_t)priority;
+	return 0;
+}
+
+int agentcg_dispatch_bool(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags,
+			  void *userdata)
+{
+	if (sd_json_variant_is_null(v))
+		return 0;
+	if (!sd_json_variant_is_boolean(v))
+		return -EINVAL;
+	*(bool *)userdata = sd_json_variant_boolean(v);
+	return 0;
+}
+
+int agentcg_reply_denied(sd_varlink *link, const char *reason)
+{
+	return sd_varlink_errorbo(link, AGENTCG_ERROR_PERMISSION_DENIED,
+				  SD_JSON_BUILD_PAIR_STRING("reason", reason));
+}
+
+int agentcg_reply_limit(sd_varlink *link, const char *what, uint64_t limit)
+{
+	return sd_varlink_errorbo(link, AGENTCG_ERROR_LIMIT_EXCEEDED,
+				  SD_JSON_BUILD_PAIR_STRING("what", what),
+				  SD_JSON_BUILD_PAIR_UNSIGNED("limit", limit));
+}
+
+int agentcg_reply_no_session(sd_varlink *link, const char *name)
+{
+	return sd_varlink_errorbo(link, AGENTCG_ERROR_NO_SUCH_SESSION,
+				  SD_JSON_BUILD_PAIR_STRING("name", name));
+}
+
+int agentcg_reply_no_call(sd_varlink *link, const char *call)
+{
+	return sd_varlink_errorbo(link, AGENTCG_ERROR_NO_SUCH_CALL,
+				  SD_JSON_BUILD_PAIR_STRING("call", call));
+}
+
+/* ---- methods on the whole ----------------------------------------------- */
+
+static int method_get_status(sd_varlink *link, sd_json_variant *parameters,
+			     sd_varlink_method_flags_t flags, void *userdata)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *pool = NULL, *sessions = NULL;
+	struct manager *m = userdata;
+	uid_t uid;
+	int r;
+
+	r = sd_varlink_get_peer_uid(link, &uid);
+	if (r >= 0)
+		r = agentcg_manager_build_pool(m, &pool);
+	if (r >= 0)
+		r = sd_json_variant_new_array(&sessions, NULL, 0);
+	for (uint32_t i = 0; r >= 0 && i < m->nr_sessions; i++) {
+		_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
+		struct session *s = m->sessions[i];
+
+		/* Commands can hold secrets: to everyone their own. */
+		if (!s || (uid != 0 && s->uid != uid))
+			continue;
+		r = agentcg_session_build(s, &v);
+		if (r >= 0)
+			r = sd_json_variant_append_array(&sessions, v);
+	}
+	if (r < 0)
+		return r;
+	return sd_varlink_replybo(link,
+		SD_JSON_BUILD_PAIR_VARIANT("pool", pool),
+		SD_JSON_BUILD_PAIR_VARIANT("sessions", sessions));
+}
+
+static int method_watch(sd_varlink *link, sd_json_variant *parameters,
+			sd_varlink_method_flags_t flags, void *userdata)
+{
+	uid_t uid;
+	int r;
+
+	if (!(flags & SD_VARLINK_METHOD_MORE))
+		return sd_varlink_error(link, SD_VARLINK_ERROR_EXPECTED_MORE, NULL);
+	r = sd_varlink_get_peer_uid(link, &uid);
+	return r < 0 ? r : agentcg_watch_add(userdata, link, uid);
+}
+
+static int method_reload(sd_varlink *link, sd_json_variant *parameters,
+			 sd_varlink_method_flags_t flags, void *userdata)
+{
+	char why[AGENTCG_WHY_MAX] = "";
+	struct notes notes = {};
+	uid_t uid;
+	int r;
+
+	r = sd_varlink_get_peer_uid(link, &uid);
+	if (r < 0)
+		return r;
+	if (uid != 0)
+		return agentcg_reply_denied(link, "only root may reload the policy");
+	r = agentcg_manager_reload(userdata, &notes, why);
+	if (r < 0)
+		return sd_varlink_errorbo(link, AGENTCG_ERROR_NOT_SUPPORTED,
+					  SD_JSON_BUILD_PAIR_STRING("reason", why));
+	return sd_varlink_replybo(link, SD_JSON_BUILD_PAIR_STRV("notes", notes.list));
+}
+
+/* ---- the server --------------------------------------------------------- */
+
+/* A call lives as long as its connection. */
+static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *userdata)
+{
+	struct manager *m = userdata;
+
+	if (m->stopping)
+		return;
+	agentcg_watch_remove(m, link);
+	for (uint32_t i = 0; i < m->nr_calls; i++) {
+		struct call *c = m->calls[i];
+
+		if (!c || c->link != link)
+			continue;
+		agentcg_call_kill(c, AGENTCG_FATE_CLOSED);
+		agentcg_call_end(c, NULL);
+	}
+}
+
+int agentcg_varlink_listen(struct manager *m, const char *socket)
+{
+	int r;
+
+	r = sd_varlink_server_new(&m->server,
+				  SD_VARLINK_SERVER_ACCOUNT_UID |
+				  SD_VARLINK_SERVER_INHERIT_USERDATA |
+				  SD_VARLINK_SERVER_ALLOW_FD_PASSING_INPUT |
+				  SD_VARLINK_SERVER_ALLOW_FD_PASSING_OUTPUT);
+	if (r < 0)
+		return r;
+	sd_varlink_server_set_userdata(m->server, m);
+	sd_varlink_server_set_info(m->server, "agentcg", "agentcgd", AGENTCG_VERSION, NULL);
+	sd_varlink_server_set_connections_max(m->server, CONNECTIONS_MAX);
+	sd_varlink_server_set_connections_per_uid_max(m->server, CONNECTIONS_PER_UID);
+	r = sd_varlink_server_add_interface(m->server, &vl_interface_io_agentcg);
+	if (r < 0)
+		return r;
+	r = sd_varlink_server_bind_method_many(m->server,
+		AGENTCG_METHOD("OpenSession"), agentcg_method_open_session,
+		AGENTCG_METHOD("CloseSession"), agentcg_method_close_session,
+		AGENTCG_METHOD("BeginCall"), agentcg_method_begin_call,
+		AGENTCG_METHOD("AttachProcess"), agentcg_method_attach_process,
+		AGENTCG_METHOD("EndCall"), agentcg_method_end_call,
+		AGENTCG_METHOD("ClaimCall"), agentcg_method_claim_call,
+		AGENTCG_METHOD("Release"), agentcg_method_release,
+		AGENTCG_METHOD("GetStatus"), method_get_status,
+		AGENTCG_METHOD("Watch"), method_watch,
+		AGENTCG_METHOD("Reload"), method_reload);
+	if (r >= 0)
+		r = sd_varlink_server_bind_disconnect(m->server, on_disconnect);
+	if (r >= 0)
+		r = sd_varlink_server_attach_event(m->server, m->event, SD_EVENT_PRIORITY_NORMAL);
+	if (r >= 0)
+		/* Everybody may ask; what they get depends on who they are. */
+		r = sd_varlink_server_listen_address(m->server, socket,
+						     0666 | SD_VARLINK_SERVER_MODE_MKDIR_0755);
+	return r;
+}

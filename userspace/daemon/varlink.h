@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The interface io.agentcg.  Who a client is comes from its socket, never from
+ * what it says.  Methods check and translate; the work is in session.c, call.c.
+ */
+#ifndef _AGENTCG_VARLINK_H
+#define _AGENTCG_VARLINK_H
+
+#include "manager.h"
+
+int agentcg_varlink_listen(struct manager *m, const char *socket);
+
+/* ---- shared by the files with the methods ------------------------------- */
+
+#define METHOD(name)								\
+	int agentcg_method_##name(sd_varlink *link, sd_json_variant *parameters,	\
+				  sd_varlink_method_flags_t flags, void *userdata)
+
+METHOD(open_session);
+METHOD(close_session);
+METHOD(begin_call);
+METHOD(attach_process);
+METHOD(end_call);
+METHOD(claim_call);
+METHOD(release);
+
+/* A number that may be absent or null: then *userdata keeps its value. */
+int agentcg_dispatch_u64(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags,
+			 void *userdata);
+int agentcg_dispatch_priority(const char *name, sd_json_variant *v,
+			      sd_json_dispatch_flags_t flags, void *userdata);
+int agentcg_dispatch_bool(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags,
+			  void *userdata);
+
+int agentcg_reply_denied(sd_varlink *link, const char *reason);
+int agentcg_reply_limit(sd_varlink *link, const char *what, uint64_t limit);
+int agentcg_reply_no_session(sd_varlink *link, const char *name);
+int agentcg_reply_no_call(sd_varlink *link, const char *call);
+
+#endif
