@@ -78,8 +78,9 @@ int agentcg_leaf_begin(struct agentcg_leaf *leaf, const struct agentcg_wish *wis
 			return r;
 		r = take_answer(leaf, answer, wish);
 	}
-	if (r < 0)
-		snprintf(why, AGENTCG_WHY_MAX, "cannot begin the call: %s", strerror(-r));
+	if (r < 0)	/* sd-json takes UTF-8 only, and says so in its own way */
+		snprintf(why, AGENTCG_WHY_MAX, "cannot begin the call: %s",
+			 r == -EUCLEAN ? "the session's name is not UTF-8" : strerror(-r));
 	return r;
 }
 

@@ -35,18 +35,20 @@ static void set_rung(struct call *c, enum agentcg_rung rung)
 		c->climb = sd_event_source_disable_unref(c->climb);
 }
 
-/* Looks again in FreezeTime. */
+/* Looks again when FreezeTime on this rung is over, and then each FreezeTime. */
 static void arm(struct call *c)
 {
-	uint64_t usec = c->m->policy.freeze_usec;
+	uint64_t now = now_usec(CLOCK_MONOTONIC), due = c->rung_since + c->m->policy.freeze_usec;
 	int r;
 
+	/* The loop's own idea of now is older than ours: absolute times only. */
+	if (due <= now)
+		due = now + c->m->policy.freeze_usec;
 	if (c->climb) {
-		sd_event_source_set_time_relative(c->climb, usec);
+		sd_event_source_set_time(c->climb, due);
 		r = sd_event_source_set_enabled(c->climb, SD_EVENT_ONESHOT);
 	} else {
-		r = sd_event_add_time_relative(c->m->event, &c->climb, CLOCK_MONOTONIC, usec, 1,
-					       on_climb, c);
+		r = sd_event_add_time(c->m->event, &c->climb, CLOCK_MONOTONIC, due, 1, on_climb, c);
 	}
 	if (r < 0)
 		agentcg_log(LOG_ERR, "no timer for the ladder: %s", strerror(-r));

@@ -43,11 +43,14 @@ struct begin_parameters {
 	struct call_wish wish;
 };
 
-/* The session to run in, made if need be; NULL: the error is sent. */
+/*
+ * The session to run in, made if need be; NULL: the error is sent.  One that is
+ * made for the call ranks in the pool as the call does.
+ */
 static struct session *get_session(sd_varlink *link, struct manager *m, const char *name, uid_t uid,
-				   struct notes *notes, int *ret)
+				   uint32_t priority, struct notes *notes, int *ret)
 {
-	static const struct session_wish none = { AGENTCG_UNSET_PRIORITY, AGENTCG_UNSET, AGENTCG_UNSET };
+	const struct session_wish wish = { priority, AGENTCG_UNSET, AGENTCG_UNSET };
 	struct session *s;
 	char own[32];
 
@@ -57,7 +60,7 @@ static struct session *get_session(sd_varlink *link, struct manager *m, const ch
 	}
 	s = agentcg_session_find(m, name);
 	if (!s) {
-		*ret = agentcg_session_make(link, m, name, uid, &none, true, notes, &s);
+		*ret = agentcg_session_make(link, m, name, uid, &wish, true, notes, &s);
 		return s;
 	}
 	if (uid != 0 && uid != s->uid)
@@ -112,6 +115,7 @@ static int reply_begin(sd_varlink *link, struct call *c, struct notes *notes)
 		SD_JSON_BUILD_PAIR_STRING("call", agentcg_call_name(c, name)),
 		SD_JSON_BUILD_PAIR_STRING("cgroup", path),
 		SD_JSON_BUILD_PAIR_INTEGER("cgroupFd", fd),
+		SD_JSON_BUILD_PAIR_UNSIGNED("priority", c->grant.priority),
 		SD_JSON_BUILD_PAIR_UNSIGNED("memory", c->grant.memory),
 		SD_JSON_BUILD_PAIR_CONDITION(c->grant.memory_max != AGENTCG_NONE, "memoryMax",
 					     SD_JSON_BUILD_UNSIGNED(c->grant.memory_max)),
@@ -184,7 +188,7 @@ METHOD(begin_call)
 	r = sd_varlink_get_peer_uid(link, &uid);
 	if (r < 0)
 		return r;
-	s = get_session(link, m, p.session, uid, &notes, &r);
+	s = get_session(link, m, p.session, uid, p.wish.priority, &notes, &r);
 	if (!s)
 		return r;
 	r = begin(link, s, &p, uid, &notes);

@@ -25,6 +25,31 @@ static int explain(int error, char *why, const char *fmt, ...)
 	return error;
 }
 
+/* What to do about a value that the daemon refuses. */
+static const char *hint(const char *parameter)
+{
+	static const char *const hints[][2] = {
+		{ "session", "a name begins with a letter or digit, then come letters, digits, '_', '.', '-', 64 at most" },
+		{ "name", "a name begins with a letter or digit, then come letters, digits, '_', '.', '-', 64 at most" },
+		{ "call", "a call's name is SESSION/tool-N; agentcg status lists them" },
+		{ "memoryMax", "at least 1Mi, or no program starts; such as 64Mi" },
+		{ "budget", "at least 1Mi, or nothing could run; such as 512Mi" },
+		{ "timeoutUSec", "say a time above 0, such as 30s" },
+		{ "command", "say a command that is not empty" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(hints); i++)
+		if (streq(hints[i][0], parameter))
+			return hints[i][1];
+	return "see its --help";
+}
+
+static int refused(const char *parameter, char *why)
+{
+	return explain(-EINVAL, why, "the daemon refuses the value of '%s': %s", parameter, hint(parameter));
+}
+
 static int no_daemon(const char *socket, int error, char *why)
 {
 	if (error == -ENOENT || error == -ECONNREFUSED)
@@ -68,8 +93,7 @@ int agentcg_client_error(const char *id, sd_json_variant *p, char *why)
 		return explain(-EOPNOTSUPP, why, "not possible here: %s",
 			       agentcg_json_string(p, "reason") ?: "the daemon gave no reason");
 	if (streq(id, SD_VARLINK_ERROR_INVALID_PARAMETER))
-		return explain(-EINVAL, why, "the daemon refuses the value of '%s'",
-			       agentcg_json_string(p, "parameter") ?: "a parameter");
+		return refused(agentcg_json_string(p, "parameter") ?: "a parameter", why);
 	if (streq(id, SD_VARLINK_ERROR_DISCONNECTED))
 		return explain(-ENOTCONN, why, "the daemon went away");
 	if (streq(id, SD_VARLINK_ERROR_TIMEOUT))

@@ -259,7 +259,7 @@ static unsigned int find_symbols(const char *path, const char *const *names, siz
 
 static void check_hooks(struct agentcg_probe *p, struct agentcg_finding *f)
 {
-	/* The first one is the name since 6.13. */
+	/* The first one is the name since 6.16, see module/compat/compat.h. */
 	static const char *const names[] = {
 		"__mem_cgroup_handle_over_high", "mem_cgroup_handle_over_high",
 		"mem_cgroup_calculate_protection",

@@ -184,6 +184,7 @@ static void test_files(void)
 	uncomment("cgroup-policies/policy.conf");
 	agentcg_policy_init(&defaults);
 	r = agentcg_policy_load(&p, path, why);
+	p.session.set = 0;	/* which keys were given */
 	tap_ok(!r && memcmp(&p, &defaults, sizeof(p)) == 0, "the defaults are as policy.conf says");
 	agentcg_policy_done(&p);
 }
