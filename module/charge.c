@@ -18,6 +18,7 @@
  * that the task charges on inside the same system call (a large write, a
  * populate): then the kernel's own throttle is made to sleep.
  */
+#include <linux/cgroup.h>
 #include <linux/memcontrol.h>
 #include <linux/module.h>
 #include <linux/resume_user_mode.h>
@@ -35,7 +36,7 @@
 
 /* Across the probed function, when it was called inside the kernel. */
 struct over_high {
-	struct mem_cgroup *squeezed;	/* with a reference, or NULL */
+	u64 squeezed;			/* id of the group, 0 for none */
 };
 
 /* Asks the policy of @memcg; does what it says if current is leaving the kernel. */
@@ -74,29 +75,29 @@ static int over_high_enter(struct fprobe *fp, unsigned long ip, unsigned long re
 	memcg = get_mem_cgroup_from_mm(current->mm);
 	agentcg_stat_inc(AGENTCG_STAT_CHARGES);
 	hold = ask(memcg, leaving);
-	state->squeezed = NULL;
-	if (hold && !leaving && nr & 1) {
+	state->squeezed = hold && !leaving && nr & 1 ? agentcg_group_squeeze(memcg) : 0;
+	css_put(&memcg->css);
+	if (state->squeezed) {
 		agentcg_stat_inc(AGENTCG_STAT_SQUEEZES);
-		agentcg_group_squeeze(memcg, true);
-		state->squeezed = memcg;
 		return 0;
 	}
 	/* Held, so the kernel shall not throttle for the same pages. */
 	if (hold)
 		current->memcg_nr_pages_over_high = 0;
-	css_put(&memcg->css);
 	return !hold || leaving;
 }
 
+/*
+ * Does not run when the probe is removed meanwhile: then the module goes, and
+ * dropping the group puts its memory.high right.
+ */
 static void over_high_leave(struct fprobe *fp, unsigned long ip, unsigned long ret_ip,
 			    struct agentcg_probe_regs *regs, void *data)
 {
 	struct over_high *state = data;
 
-	if (state->squeezed) {
-		agentcg_group_squeeze(state->squeezed, false);
-		css_put(&state->squeezed->css);
-	}
+	if (state->squeezed)
+		agentcg_group_relax(state->squeezed);
 	current->memcg_nr_pages_over_high = 1;
 	set_notify_resume(current);
 }

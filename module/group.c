@@ -29,9 +29,10 @@ struct agentcg_group {
 	struct hlist_node node;		/* in groups, under groups_lock */
 	u64 id;
 	struct mem_cgroup *memcg;	/* with a reference */
-	spinlock_t lock;		/* owner, gate; from any context */
+	spinlock_t lock;		/* the next three; from any context */
 	unsigned long owner;		/* the owner's memory.high, pages */
 	unsigned long gate;		/* what we wrote there, pages */
+	unsigned int squeezed;		/* tasks that rely on it being lower */
 	atomic_t passes;		/* holds cut short by signals */
 	struct rcu_head rcu;
 };
@@ -51,14 +52,28 @@ static struct agentcg_group *group_find(u64 id)
 	return NULL;
 }
 
+/* The nearest group that @memcg is in; a tool may make cgroups of its own. */
+static struct agentcg_group *group_of(struct mem_cgroup *memcg)
+{
+	struct cgroup_subsys_state *css;
+	struct agentcg_group *group;
+
+	for (css = &memcg->css; css; css = css->parent) {
+		group = group_find(cgroup_id(css->cgroup));
+		if (group)
+			return group;
+	}
+	return NULL;
+}
+
 /* @pages: PAGE_COUNTER_MAX opens; under group->lock. */
 static void gate_write(struct agentcg_group *group, unsigned long pages)
 {
 	struct page_counter *counter = &group->memcg->memory;
 	unsigned long now = READ_ONCE(counter->high);
 
-	/* Somebody wrote memory.high since: that is the owner's wish now. */
-	if (now != group->gate)
+	/* Somebody else wrote memory.high: that is the owner's wish now. */
+	if (now != group->gate && !group->squeezed)
 		group->owner = now;
 	group->gate = min(pages, group->owner);
 	page_counter_set_high(counter, group->gate);
@@ -79,6 +94,17 @@ static void group_drop(struct agentcg_group *group)
 	scoped_guard(spinlock, &group->lock)
 		gate_write(group, PAGE_COUNTER_MAX);
 	call_rcu(&group->rcu, group_free);
+}
+
+/* Tracepoint cgroup:cgroup_rmdir. */
+static void on_rmdir(void *data, struct cgroup *cgrp, const char *path)
+{
+	struct agentcg_group *group;
+
+	guard(spinlock_irqsave)(&groups_lock);
+	group = group_find(cgroup_id(cgrp));
+	if (group)
+		group_drop(group);
 }
 
 static struct mem_cgroup *memcg_get(u64 id)
@@ -133,12 +159,9 @@ int agentcg_group_add(u64 id)
 		kfree(group);
 		return 0;
 	}
-	/* Removed meanwhile, so that rmdir did not find it? */
-	if (!(memcg->css.flags & CSS_ONLINE)) {
-		guard(spinlock_irqsave)(&groups_lock);
-		group = group_find(id);
-		if (group)
-			group_drop(group);
+	/* Being removed, and on_rmdir() was here before it could be found? */
+	if (css_is_dying(&memcg->css)) {
+		on_rmdir(NULL, memcg->css.cgroup, NULL);
 		return -ENOENT;
 	}
 	return 0;
@@ -213,44 +236,45 @@ unsigned int agentcg_group_passes(struct mem_cgroup *memcg)
 	struct agentcg_group *group;
 
 	guard(rcu)();
-	group = group_find(cgroup_id(memcg->css.cgroup));
+	group = group_of(memcg);
 	return group ? atomic_inc_return(&group->passes) : 0;
 }
 
 /*
- * agentcg_group_squeeze() - let the kernel itself throttle @memcg
+ * agentcg_group_squeeze() - let the kernel itself throttle the group of @memcg
  *
  * For a task that keeps charging inside one system call and so never comes to
  * its hold: with memory.high at half the usage the kernel's own throttle gives
- * its longest delay, 2 s per batch.
+ * its longest delay, 2 s per batch.  Returns the id for agentcg_group_relax(),
+ * which undoes it, or 0 for no group.
  */
-void agentcg_group_squeeze(struct mem_cgroup *memcg, bool on)
+u64 agentcg_group_squeeze(struct mem_cgroup *memcg)
 {
 	struct agentcg_group *group;
-	unsigned long flags;
+	struct page_counter *counter;
 
 	guard(rcu)();
-	group = group_find(cgroup_id(memcg->css.cgroup));
+	group = group_of(memcg);
 	if (!group)
-		return;
-	spin_lock_irqsave(&group->lock, flags);
-	if (on)
-		page_counter_set_high(&memcg->memory,
-				      min(group->gate, page_counter_read(&memcg->memory) / 2));
-	else
-		page_counter_set_high(&memcg->memory, group->gate);
-	spin_unlock_irqrestore(&group->lock, flags);
+		return 0;
+	counter = &group->memcg->memory;
+	guard(spinlock_irqsave)(&group->lock);
+	group->squeezed++;
+	page_counter_set_high(counter, min(group->gate, page_counter_read(counter) / 2));
+	return group->id;
 }
 
-/* Tracepoint cgroup:cgroup_rmdir. */
-static void on_rmdir(void *data, struct cgroup *cgrp, const char *path)
+void agentcg_group_relax(u64 id)
 {
 	struct agentcg_group *group;
 
-	guard(spinlock_irqsave)(&groups_lock);
-	group = group_find(cgroup_id(cgrp));
-	if (group)
-		group_drop(group);
+	guard(rcu)();
+	group = group_find(id);
+	if (!group)
+		return;
+	guard(spinlock_irqsave)(&group->lock);
+	if (group->squeezed && !--group->squeezed)
+		page_counter_set_high(&group->memcg->memory, group->gate);
 }
 
 static void find_rmdir(struct tracepoint *tp, void *data)

@@ -12,7 +12,8 @@ int agentcg_group_gate(u64 id, u64 bytes);
 int agentcg_group_release(u64 id);
 void agentcg_group_orphan(void);
 unsigned int agentcg_group_passes(struct mem_cgroup *memcg);
-void agentcg_group_squeeze(struct mem_cgroup *memcg, bool on);
+u64 agentcg_group_squeeze(struct mem_cgroup *memcg);
+void agentcg_group_relax(u64 id);
 int agentcg_group_init(void);
 void agentcg_group_exit(void);
 

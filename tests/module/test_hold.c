@@ -108,6 +108,24 @@ TEST_F(hold, release_wakes_at_once)
 	EXPECT_EQ(0, policy_release(&self->policy, &self->call));
 }
 
+TEST_F(hold, reaches_cgroups_that_a_call_makes)
+{
+	struct group inner;
+	long before;
+
+	ASSERT_EQ(0, group_make(&inner, "pool/call/inner"));
+	ASSERT_EQ(0, eater_start(&self->eater, &inner, 2, false));
+	self->policy.knobs->delay_ms = 60000;
+	before = group_usage(&self->call);
+	ASSERT_EQ(0, policy_gate(&self->policy, &self->call, 0));
+	eater_want(&self->eater, 64 * 1024);
+	sleep_ms(1000);
+	EXPECT_GE(2 * BATCH_PAGES * PAGE, group_usage(&self->call) - before);
+	EXPECT_EQ(2, policy_release(&self->policy, &self->call));
+	eater_stop(&self->eater);
+	group_remove(&inner);
+}
+
 TEST_F(hold, release_of_the_pool_reaches_calls_below)
 {
 	ASSERT_EQ(0, policy_add(&self->policy, &self->pool));
@@ -147,9 +165,16 @@ TEST_F(hold, with_huge_pages_growth_is_a_huge_page_each)
 	let_go(self);
 }
 
+static long squeezes(void)
+{
+	const struct group stats = { .path = "/sys/module/agentcg/stats" };
+
+	return group_read(&stats, "squeezes", NULL);
+}
+
 TEST_F(hold, inside_one_system_call_growth_is_slowed)
 {
-	long before, grown;
+	long before, grown, had = squeezes(), i;
 
 	ASSERT_EQ(0, eater_start(&self->eater, &self->call, 1, false));
 	self->policy.knobs->delay_ms = 60000;
@@ -157,6 +182,9 @@ TEST_F(hold, inside_one_system_call_growth_is_slowed)
 	before = group_usage(&self->call);
 	ASSERT_EQ(0, policy_gate(&self->policy, &self->call, 0));
 	eater_want(&self->eater, 128 * MIB / PAGE);
+	for (i = 0; i < 1000 && squeezes() == had; i++)
+		sleep_ms(10);
+	EXPECT_LT(had, squeezes());
 	sleep_ms(3000);
 	grown = group_usage(&self->call) - before;
 	/* Two batches before anybody can tell, then one in 2 s. */

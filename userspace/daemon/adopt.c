@@ -97,6 +97,25 @@ static void sweep(struct manager *m)
 	agentcg_manager_write_pool(m);
 }
 
+/* All at once: with half of the requests missing, the policy would let go. */
+static void publish(struct manager *m)
+{
+	agentcg_manager_write_pool(m);
+	for (uint32_t i = 0; i < m->nr_sessions; i++) {
+		struct session *s = m->sessions[i];
+
+		if (!s)
+			continue;
+		if (m->kernel)
+			agentcg_kernel_adopt(m->kernel, s->id, AGENTCG_GATE_OPEN);
+		agentcg_session_publish(s);
+	}
+	for (uint32_t i = 0; i < m->nr_calls; i++)
+		if (m->calls[i])
+			agentcg_call_publish(m->calls[i]);
+	sweep(m);
+}
+
 int agentcg_adopt_all(struct manager *m)
 {
 	uint32_t sessions = 0, calls = 0;
@@ -104,6 +123,7 @@ int agentcg_adopt_all(struct manager *m)
 
 	if (!dir)
 		return -errno;
+	m->adopting = true;
 	for (struct dirent *d; (d = readdir(dir));) {
 		const char *name = startswith(d->d_name, AGENTCG_SESSION_PREFIX);
 		struct session *s;
@@ -116,10 +136,14 @@ int agentcg_adopt_all(struct manager *m)
 			adopt_calls(s);
 	}
 	closedir(dir);
-	sweep(m);
+	m->adopting = false;
+	publish(m);
 
 	for (uint32_t i = 0; i < m->nr_calls; i++)
-		calls += !!m->calls[i];
+		if (m->calls[i]) {
+			calls++;
+			agentcg_call_resume(m->calls[i]);
+		}
 	for (uint32_t i = 0; i < m->nr_sessions; i++)
 		if (m->sessions[i]) {
 			sessions++;
@@ -132,17 +156,13 @@ int agentcg_adopt_all(struct manager *m)
 
 void agentcg_adopt_apply(struct manager *m)
 {
-	for (uint32_t i = 0; i < m->nr_sessions; i++) {
-		struct session *s = m->sessions[i];
-
-		if (!s)
-			continue;
-		if (m->kernel)
-			agentcg_kernel_adopt(m->kernel, s->id, AGENTCG_GATE_OPEN);
-		agentcg_session_apply(s);
-	}
+	m->adopting = true;	/* the files first */
+	for (uint32_t i = 0; i < m->nr_sessions; i++)
+		if (m->sessions[i])
+			agentcg_session_apply(m->sessions[i]);
 	for (uint32_t i = 0; i < m->nr_calls; i++)
 		if (m->calls[i])
 			agentcg_call_apply(m->calls[i]);
-	sweep(m);
+	m->adopting = false;
+	publish(m);
 }

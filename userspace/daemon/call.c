@@ -108,7 +108,7 @@ int agentcg_call_publish(struct call *c)
 	bool known;
 	int r;
 
-	if (!m->kernel)
+	if (!m->kernel || m->adopting)
 		return 0;
 	/* Slots above the counts are not looked at: raise them first. */
 	r = agentcg_manager_write_pool(m);
@@ -252,8 +252,7 @@ int agentcg_call_new(struct session *s, bool agent, const struct call_grant *gra
 	return 0;
 }
 
-/* A frozen leaf of before goes on with the ladder where it was. */
-static void resume_ladder(struct call *c)
+void agentcg_call_resume(struct call *c)
 {
 	struct agentcg_state state;
 	uint64_t frozen;
@@ -291,12 +290,9 @@ int agentcg_call_adopt(struct session *s, const char *name, struct call **ret)
 	if (!r)
 		r = take_slot(c);
 	if (!r)
-		r = agentcg_call_publish(c);
-	if (!r)
 		r = start(c);
 	if (r < 0)
 		return r;
-	resume_ladder(c);
 	*ret = TAKE_PTR(c);
 	return 0;
 }

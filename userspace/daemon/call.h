@@ -63,8 +63,10 @@ struct call *agentcg_call_find(struct manager *m, const char *name);
 
 int agentcg_call_new(struct session *s, bool agent, const struct call_grant *grant,
 		     sd_json_variant *command, struct call **ret);
-/* Takes over the leaf @name of @s. */
+/* Takes over the leaf @name of @s; it is not published. */
 int agentcg_call_adopt(struct session *s, const char *name, struct call **ret);
+/* Goes on with the ladder where an earlier daemon was. */
+void agentcg_call_resume(struct call *c);
 /* Puts what was granted in force again. */
 int agentcg_call_apply(struct call *c);
 /* Its slot in the policy: rank, request and flags as they are now. */

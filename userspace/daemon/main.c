@@ -12,7 +12,7 @@
  *	pressure.c reclaim.c	how things stand, and freeing memory
  *	watch.c			who is told
  *	adopt.c record.c	taking over from a daemon that was killed
- *	manager.c		the pool that all of it is in
+ *	manager.c scope.c	the pool that all of it is in
  *
  * One way through it: an event (a client, the kernel's policy, a timer, a leaf
  * that became empty) changes the state, a pure function decides, the effect is
@@ -32,6 +32,9 @@
 #include "notes.h"
 #include "varlink.h"
 
+/* A connection and two files for each call, a file for each session. */
+#define FILES_MAX	(4 * AGENTCG_MAX_CALLS)
+
 struct options {
 	const char *policy;
 	const char *socket;
@@ -49,7 +52,7 @@ static const char help[] =
 	"                  and " AGENTCG_POLICY_DIR "/*.conf\n"
 	"  --socket PATH   where to listen (" AGENTCG_SOCKET ")\n"
 	"  --root CGROUP   group to make the pool in, such as /test (default: the root\n"
-	"                  group, or under systemd the unit's own)\n"
+	"                  group, or under systemd a scope)\n"
 	"  --foreground    for terminals: messages without their <level>\n"
 	"  --verbose       tell every hold and release too\n"
 	"  --help          this text\n"
@@ -133,6 +136,7 @@ static int add_signals(struct manager *m)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_IGN);	/* the scope's holder, should it be killed */
 	r = sd_event_add_signal(m->event, NULL, SIGTERM | SD_EVENT_SIGNAL_PROCMASK, NULL, NULL);
 	if (r >= 0)
 		r = sd_event_add_signal(m->event, NULL, SIGINT | SD_EVENT_SIGNAL_PROCMASK, NULL, NULL);
@@ -153,11 +157,9 @@ static void protect_self(void)
 	/* What was touched stays; some MiB, so it harms nobody. */
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
 		agentcg_log(LOG_DEBUG, "cannot lock the own memory: %m");
-	/* A connection and two files for each call. */
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	files.rlim_cur = files.rlim_max = FILES_MAX;
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		agentcg_log(LOG_WARNING, "cannot raise the limit of open files to %d: %m", FILES_MAX);
 }
 
 static int load_policy(struct manager *m, const char *file)
@@ -170,7 +172,8 @@ static int load_policy(struct manager *m, const char *file)
 	if (r >= 0)
 		r = agentcg_policy_check(&m->policy, m->mem_total, why);
 	if (r < 0)
-		agentcg_log(LOG_ERR, "%s", why);
+		agentcg_log(LOG_ERR, "%s%s", why,
+			    r == -ENOENT ? "; without --policy the defaults hold" : "");
 	return r;
 }
 

@@ -16,6 +16,7 @@
 #include "kernel.h"
 #include "log.h"
 #include "notes.h"
+#include "scope.h"
 #include "session.h"
 #include "size.h"
 #include "watch.h"
@@ -52,6 +53,8 @@ struct manager *agentcg_manager_free(struct manager *m)
 	m->stopping = true;
 	agentcg_watch_remove(m, NULL);
 	sd_varlink_server_unref(m->server);
+	sd_event_source_disable_unref(m->exit_source);
+	free(m->links);
 	for (uint32_t i = 0; i < AGENTCG_MAX_CALLS; i++)
 		agentcg_call_free(m->calls[i]);
 	for (uint32_t i = 0; i < AGENTCG_MAX_SESSIONS; i++)
@@ -71,8 +74,11 @@ struct manager *agentcg_manager_free(struct manager *m)
 
 /* ---- the pool's group --------------------------------------------------- */
 
-/* Where systemd is PID 1, only the unit's own group is ours to change. */
-static int find_root(char **ret)
+/*
+ * Where systemd is PID 1, only what it has delegated is ours to change: our
+ * scope, or, where it makes none, the group that we were started in.
+ */
+static int find_root(const char *mount, char **ret)
 {
 	char *path, *leaf;
 	int r;
@@ -81,6 +87,8 @@ static int find_root(char **ret)
 		*ret = strdup("");
 		return *ret ? 0 : -ENOMEM;
 	}
+	if (agentcg_scope_open(mount, ret) >= 0)
+		return 0;
 	r = agentcg_cgroup_of_pid(0, &path);
 	if (r < 0)
 		return r;
@@ -202,7 +210,7 @@ int agentcg_manager_open_pool(struct manager *m, const char *root)
 		for (size_t n = strlen(m->root_path); n && m->root_path[n - 1] == '/'; n--)
 			m->root_path[n - 1] = 0;
 	} else {
-		r = find_root(&m->root_path);
+		r = find_root(mount, &m->root_path);
 	}
 	if (r < 0)
 		return r;
@@ -239,7 +247,7 @@ int agentcg_manager_write_pool(struct manager *m)
 {
 	struct agentcg_pool pool;
 
-	if (!m->kernel)
+	if (!m->kernel || m->adopting)
 		return 0;
 	agentcg_manager_pool(m, &pool);
 	return agentcg_kernel_set_pool(m->kernel, &pool);

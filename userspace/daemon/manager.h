@@ -23,9 +23,13 @@ struct watcher;
 struct manager {
 	sd_event *event;
 	sd_varlink_server *server;
+	sd_varlink **links;		/* its connections; not references */
+	size_t nr_links;
+	sd_event_source *exit_source;
 	sd_event_source *kernel_source;	/* events of the policy */
 	sd_event_source *pins_source;	/* whether it is still pinned */
 	bool stopping;			/* connections that drop mean nothing now */
+	bool adopting;			/* sums are not complete: publish nothing */
 
 	const char *policy_file;	/* NULL: the default one and drop-ins */
 	struct agentcg_policy policy;

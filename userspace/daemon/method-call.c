@@ -174,6 +174,7 @@ METHOD(begin_call)
 	struct manager *m = userdata;
 	struct notes notes = {};
 	struct session *s;
+	uint32_t slot;
 	uid_t uid;
 	int r;
 
@@ -191,8 +192,11 @@ METHOD(begin_call)
 	s = get_session(link, m, p.session, uid, p.wish.priority, &notes, &r);
 	if (!s)
 		return r;
+	slot = s->slot;
 	r = begin(link, s, &p, uid, &notes);
-	agentcg_session_gc(s);	/* if it was made for a call that is not */
+	/* It may have been made for a call that is not; or be gone with it. */
+	if (m->sessions[slot] == s)
+		agentcg_session_gc(s);
 	return r;
 }
 

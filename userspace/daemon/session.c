@@ -94,7 +94,9 @@ int agentcg_session_publish(struct session *s)
 		.nr_calls = s->nr_calls,
 	};
 
-	return s->m->kernel ? agentcg_kernel_set_session(s->m->kernel, s->slot, &v) : 0;
+	if (!s->m->kernel || s->m->adopting)
+		return 0;
+	return agentcg_kernel_set_session(s->m->kernel, s->slot, &v);
 }
 
 /* ---- the group ---------------------------------------------------------- */
@@ -169,7 +171,7 @@ static int publish_new(struct session *s)
 	struct manager *m = s->m;
 	int r = take_slot(s);
 
-	if (r || !m->kernel)
+	if (r || !m->kernel || m->adopting)
 		return r;
 	r = agentcg_kernel_adopt(m->kernel, s->id, AGENTCG_GATE_OPEN);
 	if (!r)
@@ -278,6 +280,7 @@ void agentcg_session_gc(struct session *s)
 	if (s->close_link)
 		sd_varlink_replybo(s->close_link, SD_JSON_BUILD_PAIR_UNSIGNED("killed", s->killed));
 	agentcg_session_free(s);
+	agentcg_manager_write_pool(m);
 }
 
 void agentcg_session_close(struct session *s)

@@ -36,7 +36,7 @@ struct session *agentcg_session_find(struct manager *m, const char *name);
 /* Makes the session's group and all that belongs to it. */
 int agentcg_session_new(struct manager *m, const char *name, uid_t uid,
 			const struct session_grant *grant, bool automatic, struct session **ret);
-/* Takes over the group @name that an earlier daemon made; 0: it was no good. */
+/* Takes over the group @name that an earlier daemon made; it is not published. */
 int agentcg_session_adopt(struct manager *m, const char *name, struct session **ret);
 /* Puts session->grant and ->automatic in force and remembers them. */
 int agentcg_session_apply(struct session *s);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "varlink.h"
 
+#include <sys/socket.h>
+
 #include "call.h"
 #include "io-agentcg.h"
 #include "log.h"
@@ -146,6 +148,18 @@ static int method_reload(sd_varlink *link, sd_json_variant *parameters,
 
 /* ---- the server --------------------------------------------------------- */
 
+static int on_connect(sd_varlink_server *server, sd_varlink *link, void *userdata)
+{
+	struct manager *m = userdata;
+	sd_varlink **links = reallocarray(m->links, m->nr_links + 1, sizeof(*links));
+
+	if (!links)
+		return -ENOMEM;
+	m->links = links;
+	m->links[m->nr_links++] = link;
+	return 0;
+}
+
 /* A call lives as long as its connection. */
 static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *userdata)
 {
@@ -153,6 +167,9 @@ static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *use
 
 	if (m->stopping)
 		return;
+	for (size_t i = 0; i < m->nr_links; i++)
+		if (m->links[i] == link)
+			m->links[i--] = m->links[--m->nr_links];
 	agentcg_watch_remove(m, link);
 	for (uint32_t i = 0; i < m->nr_calls; i++) {
 		struct call *c = m->calls[i];
@@ -162,6 +179,22 @@ static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *use
 		agentcg_call_kill(c, AGENTCG_FATE_CLOSED);
 		agentcg_call_end(c, NULL);
 	}
+}
+
+/*
+ * When the event loop ends the library waits until every client has read its
+ * replies, for ever if need be; and that connections drop then means nothing.
+ * So this comes before it.
+ */
+static int on_exit_loop(sd_event_source *source, void *userdata)
+{
+	struct manager *m = userdata;
+
+	m->stopping = true;
+	for (size_t i = 0; i < m->nr_links; i++)
+		shutdown(sd_varlink_get_fd(m->links[i]), SHUT_RDWR);
+	m->nr_links = 0;
+	return 0;
 }
 
 int agentcg_varlink_listen(struct manager *m, const char *socket)
@@ -194,6 +227,8 @@ int agentcg_varlink_listen(struct manager *m, const char *socket)
 		AGENTCG_METHOD("Watch"), method_watch,
 		AGENTCG_METHOD("Reload"), method_reload);
 	if (r >= 0)
+		r = sd_varlink_server_bind_connect(m->server, on_connect);
+	if (r >= 0)
 		r = sd_varlink_server_bind_disconnect(m->server, on_disconnect);
 	if (r >= 0)
 		r = sd_varlink_server_attach_event(m->server, m->event, SD_EVENT_PRIORITY_NORMAL);
@@ -201,5 +236,9 @@ int agentcg_varlink_listen(struct manager *m, const char *socket)
 		/* Everybody may ask; what they get depends on who they are. */
 		r = sd_varlink_server_listen_address(m->server, socket,
 						     0666 | SD_VARLINK_SERVER_MODE_MKDIR_0755);
+	if (r >= 0)
+		r = sd_event_add_exit(m->event, &m->exit_source, on_exit_loop, m);
+	if (r >= 0)
+		r = sd_event_source_set_priority(m->exit_source, SD_EVENT_PRIORITY_IMPORTANT);
 	return r;
 }
