@@ -140,3 +140,27 @@ no_calls() { [ "$(status '[.sessions[].calls[]] | length')" = 0 ]; }
 
 # no_leaves: no tool call's group is left
 no_leaves() { [ -z "$(find $pool -mindepth 2 -type d 2>/dev/null)" ]; }
+
+# hog NAME OPTION...: hog.py as a tool call in the background, to be told its size with to and end
+declare -A hog_fd
+hog() {
+	local name=$1 fd
+	shift
+	mkfifo "$work/$name.in"
+	exec {fd}<>"$work/$name.in"
+	hog_fd[$name]=$fd
+	run_call "$name" "$@" -- python3 $system/hog.py <"$work/$name.in"
+	eventually 30 at "$name" 0
+}
+
+# to NAME MIB: tells it
+to() { echo "$2" >&"${hog_fd[$1]}"; }
+
+# at NAME MIB: whether it has come there
+at() { [ "$(tail -n 1 "$work/$1.out" 2>/dev/null)" = "at $2" ]; }
+
+# end NAME...
+end() {
+	local name
+	for name; do to "$name" end; done
+}
