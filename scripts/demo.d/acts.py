@@ -14,7 +14,7 @@ CGROUPS = "/sys/fs/cgroup"
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = os.path.normpath(f"{HERE}/../../build/out")
 LOG = "/run/agentcgd.log"
-ACT_SECONDS = 150  # far more than an act takes: something hangs
+ACT_SECONDS = 240  # far more than an act takes, even on a machine that is busy with other things
 
 POLICY = f"""[Pool]
 MemoryMax={workload.CAP >> 20}Mi

@@ -18,6 +18,7 @@ from varlink import Varlink
 
 PROBE_BYTES = 1 << 20  # below the size of a huge page, so that each page is allocated by itself
 PROBE_INTERVAL = 0.1  # s
+PREFIX = "agentcg run: "
 
 
 def say(event, **values):
@@ -71,9 +72,10 @@ def run_call(task, call, probe):
                    "--memory", call["memory"], "--result", result, "--", *command]
     begin = time.monotonic()
     probe.seconds = []
-    done = subprocess.run(command, cwd=task["directory"], capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(command, cwd=task["directory"], capture_output=True, text=True, errors="replace",
+                          check=False)
     values = {"tool": call["tool"], "code": done.returncode, "seconds": time.monotonic() - begin, "probe": probe.seconds,
-              "told": [line for line in done.stderr.splitlines() if line.startswith("agentcg run: ")]}
+              "told": [line.removeprefix(PREFIX) for line in done.stderr.splitlines() if line.startswith(PREFIX)]}
     if done.returncode:
         values["stderr"] = done.stderr[-500:]
     if task.get("session"):

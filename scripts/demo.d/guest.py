@@ -69,7 +69,7 @@ def report(show, played):
     show.say(progress.summary(played[2]))
     for agent, end in progress.results(played[2]):
         for text in end["told"]:
-            show.say(f"  {agent.name} was told about {end['tool']}: {text.removeprefix('agentcg run: ')}")
+            show.say(f"  {agent.name} was told about '{end['tool']}': {text}")
 
 
 def arguments():

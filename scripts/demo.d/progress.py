@@ -9,6 +9,10 @@ def mib(size):
     return f"{size / workload.MIB:.0f} MiB"
 
 
+def plural(count, what):
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def percentile(values, share):
     """The value below which that share of them lies; of few values simply one of them."""
     ordered = sorted(values)
@@ -45,7 +49,7 @@ class Progress:
             last = (end.get("stderr", "").strip().splitlines() or [""])[-1]
             self.event(act, f"{agent.name}: {end['tool']} failed with exit status {end['code']}: {last}")
         for text in end["told"]:
-            self.event(act, f"{agent.name} is told about {end['tool']}: {text}")
+            self.event(act, f"{agent.name} is told about '{end['tool']}': {text}")
 
     def agent_ended(self, act, agent):
         if agent.survived:
@@ -70,7 +74,8 @@ class Progress:
             self.event(act, text)
 
 
-COLUMNS = ("act", "agent", "priority", "survived", "tool calls", "took", "call p50", "call p95", "1 MiB p50", "1 MiB p95")
+COLUMNS = ("act", "agent", "priority", "survived", "tool calls", "took", "call p50", "call p95", "1 MiB p50",
+           "1 MiB p95")
 
 
 def rows_of(act):
@@ -106,5 +111,6 @@ def summary(act):
     held = sum(end["result"]["heldUSec"] for _, end in found) / 1e6
     calls = sum(1 for _, end in found if end["result"]["holds"])
     told = sum(len(end["told"]) for _, end in found)
-    return (f"agentcg held {calls} tool calls {holds} times, {held:.1f} s in all, until there was memory for them; "
-            f"killed {act.kills}; told the agents {told} times what happened.")
+    killed = f"the kernel killed {act.kills} processes all the same" if act.kills else "nothing was killed"
+    return (f"What agentcg did: it held {plural(calls, 'tool call')} ({plural(holds, 'hold')}, {held:.1f} s in all) "
+            f"until there was memory; {killed}; {plural(told, 'text')} told the agents what had happened.")

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the three agents of the demo do, and the data that they do it on.
 
-Measured with these sizes, an agent of 28 MiB and its largest tool call together are 195 MiB for build, 132 for data and
-192 for archive. So each fits alone, build and archive do not fit together beside the framework of data, and none fits in
-a third of the cap. data and archive do fit together beside the reserve of the pool, so with agentcg only build, which
-goes first, needs something kept for it.
+Measured with these sizes, an agent of 28 MiB and its largest tool call together are 195 MiB for build, 132 for data
+and 192 for archive. So each fits alone; build and archive do not fit together beside the framework of data; and none
+fits in a third of the cap. data and archive do fit together beside the reserve of the pool, so with agentcg only
+build, which goes first, needs something kept for it.
 """
-import json
 import os
 import random
 import subprocess
@@ -76,9 +75,9 @@ def write_json(path):
     with open(path, "w", encoding="ascii") as file:
         file.write("[")
         for i in range(0, RECORDS, 1000):
-            file.write("," if i else "")
-            file.write(",".join([f'{{"id":{j},"host":"host{j % 17}","status":{200 + j % 4},"bytes":{j * 7919 % 100000},'
-                                 f'"tags":["a{j % 31}","b{j % 7}","c{j % 5}","d{j % 3}"]}}' for j in range(i, i + 1000)]))
+            records = [f'{{"id":{j},"host":"host{j % 17}","status":{200 + j % 4},"bytes":{j * 7919 % 100000},'
+                       f'"tags":["a{j % 31}","b{j % 7}","c{j % 5}","d{j % 3}"]}}' for j in range(i, i + 1000)]
+            file.write(("," if i else "") + ",".join(records))
         file.write("]")
 
 

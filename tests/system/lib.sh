@@ -97,7 +97,7 @@ run_call() {
 	{
 		"$agentcg" run --result "$work/$name.json" "$@" >"$work/$name.out" 2>"$work/$name.err" && rc=0 || rc=$?
 		echo "$rc" >"$work/$name.rc"
-	} &
+	} <&0 & # not /dev/null
 }
 
 # ended NAME: whether it has
