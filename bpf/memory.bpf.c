@@ -10,7 +10,7 @@
  * call overshoots by at most a step and a batch per thread.
  *
  * Nothing tells when memory is freed.  While a call is held a timer looks
- * every TICK, and releases those that may go on; it stops with the last one.
+ * every few ms, and releases those that may go on; it stops with the last one.
  *
  * A hold of a call is unbroken until it is released.  After pool->hold_ms it
  * expires: the daemon is told, and should it be dead the call goes on at one
@@ -28,8 +28,13 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Well under the 5 ms in which a released task shall run. */
-#define TICK_NS		(2 * 1000 * 1000ULL)
+/*
+ * How soon the timer looks again: after an eighth of the youngest hold, so that
+ * short holds end soon and long ones cost next to nothing, within these bounds.
+ */
+#define TICK_MIN_NS	(2 * 1000 * 1000ULL)
+#define TICK_MAX_NS	(20 * 1000 * 1000ULL)
+#define TICK_PART	8
 /* Decisions of one tick: bounds the time in softirq.  The next goes on there. */
 #define TICK_DECISIONS	32
 /* A tool may make cgroups of its own below its leaf; containers do, two deep. */
@@ -312,9 +317,9 @@ __weak int look(__u32 slot)
 static int on_tick(void *map, __u32 *key, struct tick *tick)
 {
 	struct agentcg_pool *p = the_pool();
+	__u64 now = bpf_ktime_get_ns(), youngest = ~0ULL;
 	__u32 i, n, start, looked = 0;
 	struct agentcg_state *state;
-	bool more = false;
 
 	if (!p)
 		return 0;
@@ -332,14 +337,15 @@ static int on_tick(void *map, __u32 *key, struct tick *tick)
 			continue;
 		if (looked++ == TICK_DECISIONS) {
 			tick->cursor = slot;
-			more = true;
+			youngest = 0;
 			break;
 		}
-		if (look(slot))
-			more = true;
+		if (look(slot) && agentcg_sub(now, state->held_since) < youngest)
+			youngest = agentcg_sub(now, state->held_since);
 	}
-	if (more && !__sync_lock_test_and_set(&tick->armed, 1))
-		bpf_timer_start(&tick->timer, TICK_NS, 0);
+	if (youngest != ~0ULL && !__sync_lock_test_and_set(&tick->armed, 1))
+		bpf_timer_start(&tick->timer,
+				agentcg_clamp(youngest / TICK_PART, TICK_MIN_NS, TICK_MAX_NS), 0);
 	return 0;
 }
 
@@ -351,7 +357,7 @@ static void start_timer(void)
 	if (!tick || __sync_lock_test_and_set(&tick->armed, 1))
 		return;
 	bpf_timer_set_callback(&tick->timer, on_tick);
-	bpf_timer_start(&tick->timer, TICK_NS, 0);
+	bpf_timer_start(&tick->timer, TICK_MIN_NS, 0);
 }
 
 /* ---- the hooks ---------------------------------------------------------- */

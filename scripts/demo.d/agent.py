@@ -74,7 +74,8 @@ def run_call(task, call, probe):
     probe.seconds = []
     done = subprocess.run(command, cwd=task["directory"], capture_output=True, text=True, errors="replace",
                           check=False)
-    values = {"tool": call["tool"], "code": done.returncode, "seconds": time.monotonic() - begin, "probe": probe.seconds,
+    values = {"tool": call["tool"], "code": done.returncode, "seconds": time.monotonic() - begin,
+              "probe": probe.seconds,
               "told": [line.removeprefix(PREFIX) for line in done.stderr.splitlines() if line.startswith(PREFIX)]}
     if done.returncode:
         values["stderr"] = done.stderr[-500:]

@@ -53,7 +53,7 @@ check "there is nothing to remove twice" nothing_there
 
 install -D build/out/agentcgd /usr/sbin/agentcgd
 cp userspace/agentcgd.service /etc/systemd/system/
-verify() { SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --recursive-errors=no /etc/systemd/system/agentcgd.service; }
+verify() { SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no --recursive-errors=no /etc/systemd/system/agentcgd.service; }
 nothing "systemd-analyze verify has nothing to say about the unit" verify
 
 # --- DKMS -------------------------------------------------------------------------------------------------------------

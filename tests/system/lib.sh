@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # variables for those who source it
 # Shared by the system tests: they run in a guest, in the root of the tree, with the real module, daemon and command.
 # Source it from there; it sources tests/lib/tap.sh, makes the folder $work and loads the module.
 
@@ -26,9 +26,9 @@ policy() { cat >"$work/policy.conf"; }
 
 listening() { "$agentcg" status >/dev/null 2>&1; }
 
-# start_daemon [OPTION...]: with the policy file; comes back when it answers
+# start_daemon: with the policy file; comes back when it answers
 start_daemon() {
-	"$out/agentcgd" --foreground --policy "$work/policy.conf" "$@" </dev/null >>"$work/daemon.log" 2>&1 &
+	"$out/agentcgd" --foreground --policy "$work/policy.conf" </dev/null >>"$work/daemon.log" 2>&1 &
 	daemon=$!
 	eventually 30 listening || { echo "Bail out! the daemon does not answer"; tail -n 20 "$work/daemon.log"; exit 1; }
 }
@@ -45,14 +45,14 @@ alive() { kill -0 "$daemon" 2>/dev/null; }
 
 # Everything away that this test has made, for the suite that follows in this boot.
 clean_up() {
-	local f
+	local try
 	kill_daemon TERM
 	if [ -d $pool ]; then
 		[ ! -e $pool/cgroup.freeze ] || echo 0 >$pool/cgroup.freeze
 		echo 1 >$pool/cgroup.kill
-		for f in 1 2 3 4 5; do
+		for try in 1 2 3 4 5; do
 			find $pool -depth -type d -exec rmdir {} + 2>/dev/null && break
-			sleep 0.2
+			sleep "0.$try"
 		done
 	fi
 	rm -rf "$pins"

@@ -10,7 +10,7 @@ policy <<X
 MemoryMax=400Mi
 X
 is "doctor without the module: 1" "$(code_of "$agentcg" doctor)" 1
-like "... names it and how to load it" "$(cat "$work/code.out")" "module.*modprobe agentcg"
+like "... names it and how to load it" "$(cat "$work/code.out")" "^missing module: .*(modprobe|insmod)"
 is "doctor --json tells the same" "$("$agentcg" doctor --json | jq .enforceable)" false
 start_daemon
 is "the daemon starts: status says degraded" "$(status .pool.enforcement)" degraded

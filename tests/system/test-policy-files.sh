@@ -20,7 +20,7 @@ refused() {
 	rc=$(code_of timeout 20 "$out/agentcgd" --foreground --policy "$work/policy.conf" --socket "$work/socket")
 	like "$1: refused, with line $2 and what to write" "$rc $(cat "$work/code.err")" "^1 .*policy.conf:$2: .*$3"
 }
-refused "an unknown section" 2 'Pool' <<<$'\n[Pol]'
+refused "an unknown section" 3 'Pool' <<<$'\n[Pol]\nMemoryMax=1Gi'
 refused "an unknown key" 2 'MemoryMax' <<<$'[Pool]\nMemoryMx=1Gi'
 refused "an ambiguous size" 2 '512Mi' <<<$'[Pool]\nMemoryMax=512M'
 refused "more than all of the memory" 2 '%' <<<$'[Pool]\nMemoryMax=120%'

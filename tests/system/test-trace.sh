@@ -18,7 +18,7 @@ is "record: the exit code" $? 0
 like "... and what was written" "$(cat "$work/err")" "[0-9]+ samples written to .*out"
 check "the trace says what it was" jq -e '.version == 1 and .interval_ms == 50 and (.samples | length) >= 20' "$work/out"
 check "its peak is what was used" jq -e '[.samples[][1]] | max | . > 129 and . < 140' "$work/out"
-check "its end is, too" jq -e '[.samples[-3][1], .samples[-2][1]] | any(. > 69 and . < 80)' "$work/out"
+check "after it comes what was used then" jq -e '[.samples[][1]] | .[index(max):] | any(. > 69 and . < 74)' "$work/out"
 check "times only go up" jq -e '[.samples[][0]] | . == sort and .[0] == 0' "$work/out"
 "$agentcg" replay --speed 5 --json --latencies "$work/latencies" "$work/out" >"$work/replay"
 is "replay of it: the same peak" "$(jq '.peak_bytes / 1048576 | floor' "$work/replay")" \
@@ -28,9 +28,7 @@ check "... the same time" jq -e --slurpfile t "$work/out" \
 is "... a line for each step that allocates" "$(wc -l <"$work/latencies")" "$(jq '.steps + 1' "$work/replay")"
 is "record: the exit code of a command that fails" "$(code_of "$agentcg" record -o "$work/o2" -- sh -c 'exit 6')" 6
 check "... leaves a trace, too" jq -e .samples "$work/o2"
-sleep 1000 &
 is "a group that is none" "$(code_of "$agentcg" record -o "$work/o3" --cgroup /nowhere)" 125
-kill $!
 
 # ---- what is no trace
 for t in '' '{' '[]' '{"samples":[]}' '{"samples":[[0]]}' '{"samples":[[1,5],[0,5]]}' '{"samples":[[0,-5]]}' '{"version":9,"samples":[[0,1]]}'; do

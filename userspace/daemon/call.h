@@ -56,6 +56,9 @@ struct call {
 
 /* "SESSION/tool-3" */
 #define AGENTCG_CALL_NAME_MAX	96
+
+/* No user takes more than this part of the machine's slots. */
+#define AGENTCG_CALLS_PER_UID	(AGENTCG_MAX_CALLS / 4)
 const char *agentcg_call_name(const struct call *c, char buf[AGENTCG_CALL_NAME_MAX]);
 /* "tool-3", the directory in its session's */
 const char *agentcg_call_leaf(const struct call *c, char buf[AGENTCG_CALL_NAME_MAX]);

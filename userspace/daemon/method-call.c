@@ -8,9 +8,6 @@
 #include "session.h"
 #include "varlink.h"
 
-/* No user takes more than this part of the machine's slots. */
-#define CALLS_PER_UID		(AGENTCG_MAX_CALLS / 4)
-
 /* A release lets a call grow by a batch: not a way around its hold. */
 #define RELEASE_USEC		USEC_PER_SEC
 
@@ -91,8 +88,8 @@ static int check_quota(sd_varlink *link, struct session *s, bool agent, uid_t ui
 	agentcg_policy_session(&m->policy, s->name, s->uid, &policy);
 	if (s->nr_calls >= policy.calls_per_session)
 		return agentcg_reply_limit(link, "calls of one session", policy.calls_per_session);
-	if (uid != 0 && count_calls(m, s->uid) >= CALLS_PER_UID)
-		return agentcg_reply_limit(link, "calls of one user", CALLS_PER_UID);
+	if (uid != 0 && count_calls(m, s->uid) >= AGENTCG_CALLS_PER_UID)
+		return agentcg_reply_limit(link, "calls of one user", AGENTCG_CALLS_PER_UID);
 	for (uint32_t i = 0; agent && i < m->nr_calls; i++)
 		if (m->calls[i] && m->calls[i]->session == s && m->calls[i]->agent)
 			return agentcg_reply_limit(link, "agents of one session", 1);

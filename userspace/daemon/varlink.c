@@ -14,8 +14,11 @@
 /* One for each call that can be, and some to look around. */
 #define CONNECTIONS_MAX		(AGENTCG_MAX_CALLS + 512)
 
-/* What one user may have, so that others are left some (root is a user too). */
-#define CONNECTIONS_PER_UID	AGENTCG_MAX_CALLS
+/*
+ * What one user may have, calls and some to look around: others are left some,
+ * and do not wait long while all are accepted (each costs 40 KiB and some ms).
+ */
+#define CONNECTIONS_PER_UID	(AGENTCG_CALLS_PER_UID + 64)
 
 /* ---- parameters and errors ---------------------------------------------- */
 
