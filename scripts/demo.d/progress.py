@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is said while an act runs, and the table at the end."""
+import math
+
 import workload
 
 WIDTH = 6  # of an agent's bar
@@ -14,9 +16,8 @@ def plural(count, what):
 
 
 def percentile(values, share):
-    """The value below which that share of them lies; of few values simply one of them."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+    """The smallest value that at least that share of them does not exceed."""
+    return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 def fate_of(agent):

@@ -54,9 +54,9 @@ AGENTS = [
     ]),
     ("archive", "low", 0, [
         ("git log", "16Mi", f"git -C {INPUT}/blobs log --oneline"),
-        ("git repack", "104Mi", f"cp -r {INPUT}/blobs r && git -C r -c pack.threads=1 repack -adfq --window=20"),
         ("tar+zstd", "168Mi", f"tar -C {INPUT} -c access.log access.json | {ZSTD} -c >logs.tar.zst"),
         ("zstd -d", "48Mi", "zstd -dcq --long=25 logs.tar.zst | tar -t"),
+        ("git repack", "104Mi", f"cp -r {INPUT}/blobs r && git -C r -c pack.threads=1 repack -adfq --window=20"),
     ]),
 ]
 

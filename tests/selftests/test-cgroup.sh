@@ -37,6 +37,7 @@ unload() {
 }
 
 # run SIDE PROGRAM: adds what came out to the array SIDE
+# shellcheck disable=SC2004 # it takes SIDE for an array with numbers
 run() {
 	local -n side=$1
 	local program=$2 rc=0 line key outcome

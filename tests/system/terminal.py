@@ -2,12 +2,14 @@
 """terminal.py AGENTCG: agentcg run on a terminal of its own; Ctrl-C is typed once the command runs."""
 import os
 import pty
+import signal
 import sys
 
 SCRIPT = "trap 'echo interrupt' INT; echo ready; sleep 30; trap - INT; echo again; sleep 30"
 
 pid, terminal = pty.fork()
 if not pid:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests run in the background
     os.execv(sys.argv[1], [sys.argv[1], "run", "--", "bash", "-c", SCRIPT])
 output = b""
 typed = 0

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # make demo shows what it should: agents die without agentcg, and with it all three finish. It boots a guest of its own.
-# vm: host --timeout 960
+# host: --timeout 960
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 . tests/lib/tap.sh

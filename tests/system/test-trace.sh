@@ -23,6 +23,7 @@ check "times only go up" jq -e '[.samples[][0]] | . == sort and .[0] == 0' "$wor
 "$agentcg" replay --speed 5 --json --latencies "$work/latencies" "$work/out" >"$work/replay"
 is "replay of it: the same peak" "$(jq '.peak_bytes / 1048576 | floor' "$work/replay")" \
 	"$(jq '[.samples[][1]] | max | floor' "$work/out")"
+# shellcheck disable=SC2016 # $t is jq's
 check "... the same time" jq -e --slurpfile t "$work/out" \
 	'(.planned_ms - $t[0].samples[-1][0] * 200 | fabs) < 1 and .wall_ms >= .planned_ms' "$work/replay"
 is "... a line for each step that allocates" "$(wc -l <"$work/latencies")" "$(jq '.steps + 1' "$work/replay")"
@@ -31,7 +32,8 @@ check "... leaves a trace, too" jq -e .samples "$work/o2"
 is "a group that is none" "$(code_of "$agentcg" record -o "$work/o3" --cgroup /nowhere)" 125
 
 # ---- what is no trace
-for t in '' '{' '[]' '{"samples":[]}' '{"samples":[[0]]}' '{"samples":[[1,5],[0,5]]}' '{"samples":[[0,-5]]}' '{"version":9,"samples":[[0,1]]}'; do
+for t in '' '{' '[]' '{"samples":[]}' '{"samples":[[0]]}' '{"samples":[[1,5],[0,5]]}' '{"samples":[[0,-5]]}' \
+	'{"version":9,"samples":[[0,1]]}'; do
 	echo "$t" >"$work/bad"
 	like "no trace: '$t'" "$(code_of "$agentcg" replay "$work/bad") $(cat "$work/code.err")" "^1 agentcg replay: .*bad"
 done
