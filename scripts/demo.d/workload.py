@@ -41,8 +41,10 @@ AGENTS = [
         ("git clone", "32Mi", f"git clone -q {INPUT}/repo src"),
         ("gcc", "32Mi", "gcc -O2 -Wall -o index src/index.c"),
         ("index", "172Mi", f"./index {INPUT}/access.log"),
-        ("git commit", "32Mi", "cd src && echo '/* It works. */' >>index.c && git commit -qam 'Say that it works'"),
         ("index", "172Mi", f"./index {INPUT}/access.json"),
+        ("git commit", "32Mi", "cd src && echo '/* It works. */' >>index.c && git commit -qam 'Say that it works'"),
+        ("gcc", "32Mi", "gcc -O2 -Wall -o index src/index.c"),
+        ("index", "172Mi", f"./index {INPUT}/access.log"),
         ("git push", "32Mi", f"git -C src push -q {INPUT}/repo HEAD:refs/heads/$$"),
     ]),
     ("data", "normal", 0, [
@@ -55,8 +57,9 @@ AGENTS = [
     ("archive", "low", 0, [
         ("git log", "16Mi", f"git -C {INPUT}/blobs log --oneline"),
         ("tar+zstd", "168Mi", f"tar -C {INPUT} -c access.log access.json | {ZSTD} -c >logs.tar.zst"),
-        ("zstd -d", "48Mi", "zstd -dcq --long=25 logs.tar.zst | tar -t"),
         ("git repack", "104Mi", f"cp -r {INPUT}/blobs r && git -C r -c pack.threads=1 repack -adfq --window=20"),
+        ("tar+zstd", "168Mi", f"tar -C r --exclude .git -c . | {ZSTD} -c >blobs.tar.zst"),
+        ("zstd -d", "48Mi", "zstd -dcq --long=25 logs.tar.zst | tar -t"),
     ]),
 ]
 
