@@ -83,18 +83,17 @@ unsigned int agentcg_hold_epoch(void)
 	return READ_ONCE(epoch);
 }
 
-/* Would the pending signal act inside the kernel, without a handler? */
+/*
+ * Would the pending signal act inside the kernel, without a handler?  Without
+ * locks: what is missed now is seen at the next poll.
+ */
 static bool signal_acts_now(void)
 {
-	sigset_t stop;
-
 	if (fatal_signal_pending(current) || freezing(current) ||
 	    READ_ONCE(current->jobctl) & (JOBCTL_PENDING_MASK | JOBCTL_TRAP_FREEZE))
 		return true;
-	siginitset(&stop, SIG_KERNEL_STOP_MASK);
-	guard(spinlock_irq)(&current->sighand->siglock);
-	return sigtestsetmask(&current->pending.signal, stop.sig[0]) ||
-	       sigtestsetmask(&current->signal->shared_pending.signal, stop.sig[0]);
+	return (READ_ONCE(current->pending.signal.sig[0]) |
+		READ_ONCE(current->signal->shared_pending.signal.sig[0])) & SIG_KERNEL_STOP_MASK;
 }
 
 static int hold_sleep(struct agentcg_hold *hold)

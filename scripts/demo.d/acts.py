@@ -206,7 +206,8 @@ class AgentcgAct(Act):
     def set_up(self):
         kernels = [line.split() for line in read("/boot/kernels").splitlines()]
         series = next(series for series, _, release in kernels if release == os.uname().release)
-        subprocess.run(["insmod", f"{OUT}/module/{series}/agentcg.ko"], check=True)
+        if subprocess.run(["insmod", f"{OUT}/module/{series}/agentcg.ko"], check=False).returncode:
+            raise Failed("the module does not load; what insmod says is above or below")
         write("/run/demo-policy.conf", POLICY)
         with open(LOG, "wb") as log:
             self.daemon = subprocess.Popen([f"{OUT}/agentcgd", "--foreground", "--policy", "/run/demo-policy.conf"],

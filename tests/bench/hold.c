@@ -47,6 +47,10 @@ static void end(void)
 static void hold_once(void)
 {
 	begin(1, false);
+	/* Much, so that the kernel's own throttle does not add to it. */
+	eater_want(&eater, 8192);
+	if (!eater_done(&eater, 30000))
+		check(-ETIMEDOUT, "allocate");
 	policy.knobs->delay_ms = HOLD_MS;
 	check(policy_gate(&policy, &call, 0), "agentcg_gate");
 	eater_want(&eater, eater.shared->touched[0] + BATCH_PAGES + 1);

@@ -178,6 +178,8 @@ long policy_call(struct policy *p, struct bpf_program *prog, __u64 id, __u64 gat
 /* ---- eaters -------------------------------------------------------------- */
 
 static struct eater_shared *mine;
+/* Opened before any gate is shut: opening charges, too. */
+static int tmpfs_fd;
 
 static void on_usr1(int sig)
 {
@@ -191,10 +193,8 @@ static void touch(long i, char *memory, long n, long step)
 	mine->stalled_at[i] = now_ms();
 	if (mine->loop_write) {
 		/* All that is wanted in one system call. */
-		int fd = open("/dev/shm", O_TMPFILE | O_RDWR, 0600);
-
 		n = mine->want - n;
-		if (fd < 0 || write(fd, memory, n * PAGE) < 0)
+		if (write(tmpfs_fd, memory, n * PAGE) < 0)
 			exit(1);
 		step = n;
 	} else {
@@ -234,6 +234,7 @@ static void eater_main(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* Or the policy would stay attached for as long as this process lives. */
 	close_range(3, ~0U, 0);
+	tmpfs_fd = open("/dev/shm", O_TMPFILE | O_RDWR, 0600);
 	sigaction(SIGUSR1, &action, NULL);
 	for (i = 1; i < mine->threads; i++)
 		pthread_create(&thread, NULL, eat, (void *)(intptr_t)i);

@@ -97,7 +97,7 @@ static void cycle(struct __test_metadata *_metadata, FIXTURE_DATA(unload) *self,
 	ASSERT_EQ(0, unload());
 }
 
-TEST_F_TIMEOUT(unload, a_hundred_times_under_load, 300)
+TEST_F_TIMEOUT(unload, a_hundred_times_under_load, 800)
 {
 	int i;
 

@@ -194,6 +194,7 @@ static int parse(int argc, char **argv, struct options *o, int *ret_exit)
 		{ "socket", required_argument, NULL, SOCKET },
 		AGENTCG_COMMON_OPTIONS
 	};
+	bool has_command;
 	int c;
 
 	*ret_exit = EXIT_LAUNCHER;
@@ -214,7 +215,8 @@ static int parse(int argc, char **argv, struct options *o, int *ret_exit)
 			o->socket = optarg;
 	}
 	o->wish.command = argv + optind;
-	if ((optind == argc) == !o->cgroup) {
+	has_command = optind < argc;
+	if (has_command == !!o->cgroup) {
 		agentcg_usage_error("say which command to record, or which group with --cgroup");
 		return -EINVAL;
 	}

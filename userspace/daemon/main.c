@@ -157,7 +157,8 @@ static void protect_self(void)
 	/* What was touched stays; some MiB, so it harms nobody. */
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
 		agentcg_log(LOG_DEBUG, "cannot lock the own memory: %m");
-	files.rlim_cur = files.rlim_max = FILES_MAX;
+	files.rlim_cur = FILES_MAX;
+	files.rlim_max = FILES_MAX;
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		agentcg_log(LOG_WARNING, "cannot raise the limit of open files to %d: %m", FILES_MAX);
 }

@@ -34,7 +34,8 @@ int agentcg_manager_new(struct manager **ret)
 
 	if (!m)
 		return -ENOMEM;
-	m->root_fd = m->pool_fd = -1;
+	m->root_fd = -1;
+	m->pool_fd = -1;
 	if (sysinfo(&info) == 0)
 		m->mem_total = (uint64_t)info.totalram * info.mem_unit;
 	r = sd_event_default(&m->event);
