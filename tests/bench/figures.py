@@ -32,11 +32,11 @@ class Figures:
         return out + [f"{id} is absent" for id in self.expected if id not in have]
 
     def table(self):
-        lines = [f"{'id':6} {'figure':58} {'value':>9} {'bound':>8} {'min':>9} {'median':>9} "
+        lines = [f"{'id':10} {'figure':58} {'value':>9} {'bound':>8} {'min':>9} {'median':>9} "
                  f"{'max':>9} {'runs':>4}  unit"]
         for r in self.rows:
             bound = "" if r["bound"] is None else ("<= " if r["better"] == "lower" else ">= ") + f"{r['bound']:g}"
-            lines.append(f"{r['id']:6} {r['figure']:58} {r['value']:9.4g} {bound:>8} {r['min']:9.4g} "
+            lines.append(f"{r['id']:10} {r['figure']:58} {r['value']:9.4g} {bound:>8} {r['min']:9.4g} "
                          f"{r['median']:9.4g} {r['max']:9.4g} {r['runs']:4}  {r['unit']}")
         return "\n".join(lines)
 

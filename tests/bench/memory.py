@@ -191,24 +191,24 @@ def add_trio(f, rounds):
     good = [float(len(r["tight/agentcg"].reports) == 3 and not r["tight/agentcg"].oom_kills) for r in rounds]
     f.add("1.1", f"{TIGHT} MiB: runs with all 3 finished, nothing killed", good, "of 1", 1.0, "higher",
           value=sum(good) / len(good))
-    f.add("1.1-", "  sessions that finish without control", finished("tight/none"), "of 3", better="higher")
-    f.add("1.1-", "  sessions that finish with static thirds", finished("tight/static"), "of 3", better="higher")
+    f.add("1.1-none", "  sessions that finish without control", finished("tight/none"), "of 3", better="higher")
+    f.add("1.1-static", "  sessions that finish with static thirds", finished("tight/static"), "of 3", better="higher")
     ratio = lambda fn, a, b: [fn(r[a]) / fn(r[b]) for r in rounds if "high" in r[a].reports]
-    f.add("1.2a", "there HIGH's p95 allocation step / alone",
+    f.add("1.2", "there HIGH's p95 allocation step / alone",
           ratio(lambda o: o.p95("high"), "tight/agentcg", "alone"), "x", 1.15)
     f.add("1.2b", "there HIGH's completion / alone",
           ratio(lambda o: o.wall("high"), "tight/agentcg", "alone"), "x", 1.03)
-    f.add("1.2-", "  HIGH's p95 allocation step alone", [r["alone"].p95("high") for r in rounds], "ms")
-    f.add("1.2-", "  HIGH's completion alone", [r["alone"].wall("high") for r in rounds], "ms")
+    f.add("1.2-alone", "  HIGH's p95 allocation step alone", [r["alone"].p95("high") for r in rounds], "ms")
+    f.add("1.2b-alone", "  HIGH's completion alone", [r["alone"].wall("high") for r in rounds], "ms")
     survived = [r["tight/none"] for r in rounds if "high" in r["tight/none"].reports]
     if survived:
-        f.add("1.2-", "  HIGH's p95 without control, where it survives", [o.p95("high") for o in survived], "ms")
+        f.add("1.2-none", "  HIGH's p95 without control, where it survives", [o.p95("high") for o in survived], "ms")
     for s in TRIO:
-        f.add(f"1.3{'abc'[TRIO.index(s)]}", f"{MODERATE} MiB: {s.name}'s completion / without control",
+        f.add("1.3" + ("", "b", "c")[TRIO.index(s)], f"{MODERATE} MiB: {s.name}'s completion / without control",
               [r["moderate/agentcg"].wall(s.name) / r["moderate/none"].wall(s.name) for r in rounds
                if s.name in r["moderate/agentcg"].reports and s.name in r["moderate/none"].reports], "x", 1.10)
     good = [float(len(r["tight/killed"].reports) == 3 and not r["tight/killed"].oom_kills) for r in rounds]
-    f.add("1.7a", "1.1 with agentcgd killed in the middle", good, "of 1", 1.0, "higher", value=sum(good) / len(good))
+    f.add("1.7", "1.1 with agentcgd killed in the middle", good, "of 1", 1.0, "higher", value=sum(good) / len(good))
     same = [float(r["tight/killed"].same) for r in rounds]
     f.add("1.7b", "restarted agentcgd lists the same sessions", same, "of 1", 1.0, "higher",
           value=sum(same) / len(same))
@@ -221,10 +221,10 @@ def add_holds(f, runs):
         for key, value in json.loads(line).items():
             samples[key].append(value)
     error = [abs(ms - 2000) / 20 for ms in samples["hold_ms"]]
-    f.add("1.4a", "error of a 2000 ms hold, worst run", error, "%", 1.0, value=max(error))
+    f.add("1.4", "error of a 2000 ms hold, worst run", error, "%", 1.0, value=max(error))
     f.add("1.4b", "release to the last of 8 threads running, worst run", samples["release_ms"], "ms", 5.0,
           value=max(samples["release_ms"]))
-    f.add("1.5a", "growth once the gate is shut, worst run", samples["growth"], "batches/thread", 1.0,
+    f.add("1.5", "growth once the gate is shut, worst run", samples["growth"], "batches/thread", 1.0,
           value=max(samples["growth"]))
     f.add("1.5b", "the same with huge pages, worst run", samples["huge_growth"], "huge pages/thread", 1.0,
           value=max(samples["huge_growth"]))
@@ -256,7 +256,7 @@ def add_faults(f, runs):
     os.rmdir(f"{CG}/plain")
     f.add("1.6", "page fault time, everything attached / module unloaded", [b / a for a, b in zip(attached, bare)],
           "x", 1.03)
-    f.add("1.6-", "  page faults a second, module unloaded", bare, "1/s", better="higher")
+    f.add("1.6-bare", "  page faults a second, module unloaded", bare, "1/s", better="higher")
 
 
 def main():
@@ -265,7 +265,7 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    f = Figures(["1.1", "1.2a", "1.2b", "1.3a", "1.3b", "1.3c", "1.4a", "1.4b", "1.5a", "1.5b", "1.6", "1.7a", "1.7b"])
+    f = Figures(["1.1", "1.2", "1.2b", "1.3", "1.3b", "1.3c", "1.4", "1.4b", "1.5", "1.5b", "1.6", "1.7", "1.7b"])
     load()
     add_trio(f, rounds(args.runs))
     subprocess.run([AGENTCG, "unload"], check=True, stdout=subprocess.DEVNULL)
