@@ -302,7 +302,7 @@ __weak int look(__u32 slot)
 	if (!p || !call || !state || !call->cgroup_id || state->phase == AGENTCG_RUNNING)
 		return 0;
 	decide(slot, true, &answer);
-	if (answer.verdict == AGENTCG_HOLD && !(call->flags & AGENTCG_CALL_EXEMPT)) {
+	if (answer.verdict == AGENTCG_HOLD) {
 		expire(p, slot, call, state,
 		       agentcg_sub(bpf_ktime_get_ns(), state->held_since), answer.headroom);
 		return 1;
@@ -362,7 +362,7 @@ static void start_timer(void)
 
 /* ---- the hooks ---------------------------------------------------------- */
 
-/* The slot of the call that @memcg belongs to; @own: whether it is its leaf. */
+/* The slot of the call that @memcg belongs to. */
 static __u32 *slot_of(struct mem_cgroup *memcg)
 {
 	struct cgroup_subsys_state *css = &memcg->css;
@@ -411,7 +411,7 @@ static unsigned int charge_event(const struct agentcg_pool *p, __u32 slot,
 	count(AGENTCG_CNT_DECISIONS);
 	state->decisions++;
 	state->usage = usage_of(call->cgroup_id);
-	if (call->flags & (AGENTCG_CALL_AGENT | AGENTCG_CALL_EXEMPT)) {
+	if (call->flags & AGENTCG_CALL_AGENT) {
 		set_gate(call, state, state->usage + p->step_max);
 		return 0;
 	}

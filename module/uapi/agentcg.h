@@ -127,8 +127,6 @@ struct agentcg_session {
 enum agentcg_call_flags {
 	/* The agent framework itself: never held, always protected. */
 	AGENTCG_CALL_AGENT	= 1U << 0,
-	/* The daemon has taken over (frozen, or let go): do not hold. */
-	AGENTCG_CALL_EXEMPT	= 1U << 1,
 };
 
 /* Written by the daemon. */
