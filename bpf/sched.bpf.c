@@ -1,0 +1,909 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A CPU scheduler that knows sessions and tool calls.
+ *
+ * One queue for the whole machine, arranged as the cgroup tree: at every level
+ * the group with the least virtual time comes next (tree.bpf.h; the arithmetic
+ * and its sources are in fair.h), in a group the task with the least.  Each
+ * group is charged for every ns that it ran on any CPU, so shares are exact
+ * over the machine, and not only, as with a queue for each CPU, as good as the
+ * balancing between them.
+ *
+ * Out of turn, in this order, come
+ *
+ *	GPU	threads that feed a GPU, as root declared them;
+ *	fast	groups that were declared interactive, or are seen to be (they
+ *		use little), when they wake up: each level above may be ahead of
+ *		its share by the burst of the class, and no more.  They pay for
+ *		it as for all else, so a hog that lies gains the burst once.
+ *
+ * They interrupt what runs if no CPU is idle.  Others interrupt only whose
+ * group is ahead of theirs by AGENTCG_LAG_PREEMPT.
+ *
+ * Kernel threads that are bound to a CPU run there at once, as they would
+ * otherwise, while all tasks of the root group together are within a burst.
+ *
+ * sched_ext ends a scheduler that lets a task wait 30 s.  A group with a small
+ * share and many threads could get there, honestly or on purpose, so who has
+ * waited RESCUE_SECONDS is run for a moment (rescue.bpf.h).
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "compat.bpf.h"
+#include "fair.h"
+#include "tree.bpf.h"
+#include "task.bpf.h"
+#include "rescue.bpf.h"
+#include "hint.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define PF_KTHREAD	0x00200000
+
+
+/* What runs out of turn is interrupted only by a higher rank. */
+#define RANK_FAST	1
+#define RANK_GPU	2
+
+/* Deeper ones are charged to the root. */
+#define MAX_CGROUP_DEPTH 64
+
+#define OP(name, args...)	SEC("struct_ops/" #name) BPF_PROG(name, ##args)
+#define SLEEPABLE_OP(name, args...) SEC("struct_ops.s/" #name) BPF_PROG(name, ##args)
+
+/* CPUs that a task that comes out of turn looks at for one to interrupt. */
+#define VICTIMS		8
+/* Groups that a CPU looks into at most for something to run. */
+#define TURNS		128
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AGENTCG_MAX_NODES);
+	__type(key, __u32);
+	__type(value, struct agentcg_hist);
+} wakeups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, AGENTCG_NR_SCHED_COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} sched_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct agentcg_sched_exit);
+} sched_exit SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} sched_events SEC(".maps");
+
+/* Waiting in the queues of the classes; a hint for who looks there. */
+__s32 nr_in_fast;
+__s32 nr_in_gpu;
+
+static void count(__u32 counter)
+{
+	__u64 *value = bpf_map_lookup_elem(&sched_counters, &counter);
+
+	if (value)
+		(*value)++;
+}
+
+static __always_inline struct cpu_ctx *cpu_at(__s32 cpu)
+{
+	__u32 key = (__u32)cpu;
+
+	return bpf_map_lookup_elem(&cpu_ctxs, &key);
+}
+
+/* What it used since the last time; if it @stops, the advance that is left is given back. */
+static void charge(struct task_struct *p, struct task_ctx *t, bool stops)
+{
+	__u64 now = p->se.sum_exec_runtime, used = now - t->charged, paid = t->paid;
+
+	if (!stops && paid > used)
+		paid = used;
+	t->paid -= paid;
+	if (!used && !paid)
+		return;
+	t->charged = now;
+	if (used)
+		agentcg_set_vtime(p, p->scx.dsq_vtime + used * 100 / (p->scx.weight ?: 1));
+	charge_path(t->slot, used, (__s64)used - (__s64)paid);
+}
+
+static void pay_advance(struct task_ctx *t)
+{
+	t->paid = AGENTCG_ADVANCE;
+	charge_path(t->slot, 0, AGENTCG_ADVANCE);
+}
+
+static bool is_gpu(const struct task_ctx *t)
+{
+	return t->gpu || node_at(t->slot)->class == AGENTCG_CLASS_GPU;
+}
+
+/* ---- out of turn -------------------------------------------------------- */
+
+/*
+ * Whether a task that wakes up in @slot may come out of turn: no level is
+ * ahead of its share by more than the burst, and not all of a crowd do so at
+ * once, since what they will run is not charged yet.
+ */
+static bool may_be_fast(__u32 slot, __u64 now)
+{
+	struct agentcg_node *n = node_at(slot);
+	__u64 burst = agentcg_burst(n->class);
+	int i;
+
+	if (!burst)
+		return false;
+	if (n->class == AGENTCG_CLASS_AUTO) {
+		n->tokens = agentcg_tokens(n->tokens, now - n->tokens_at);
+		n->tokens_at = now;
+		if (n->tokens <= 0)
+			return false;
+	}
+	for (i = 0; i <= AGENTCG_MAX_LEVEL; i++) {
+		n = node_at(slot);
+		if (!n->level)
+			break;
+		slot = n->parent;
+		if (n->nr_fast >= 2 * (__s32)nr_cpus ||
+		    !agentcg_may_lead(n->vtime, node_at(slot)->clock, n->inverse, burst))
+			return false;
+	}
+	return true;
+}
+
+static void add_fast(__u32 slot, __s32 add)
+{
+	struct agentcg_node *n;
+	int i;
+
+	for (i = 0; i <= AGENTCG_MAX_LEVEL; i++) {
+		n = node_at(slot);
+		__sync_fetch_and_add(&n->nr_fast, add);
+		if (!n->level)
+			break;
+		slot = n->parent;
+	}
+}
+
+/* What it runs from now on is in its turn. */
+static void end_fast(struct task_ctx *t)
+{
+	if (!t->fast_in)
+		return;
+	add_fast(t->fast_in - 1, -1);
+	t->fast_in = 0;
+}
+
+/* Whether the branch of @slot is so far behind that of @other that it may interrupt it. */
+static bool far_behind(__u32 slot, __u32 other)
+{
+	struct agentcg_node *a = node_at(slot), *b = node_at(other);
+	int i;
+
+	for (i = 0; i <= 2 * AGENTCG_MAX_LEVEL; i++) {
+		if (a == b)
+			return false;
+		if (a->level == b->level && a->parent == b->parent)
+			break;
+		if (a->level > b->level) {
+			a = node_at(a->parent);
+		} else if (b->level > a->level) {
+			b = node_at(b->parent);
+		} else {
+			a = node_at(a->parent);
+			b = node_at(b->parent);
+		}
+	}
+	/* One is above the other: its own tasks are not interrupted for its children. */
+	if (!a->level || !b->level)
+		return false;
+	/* What runs has paid in advance. */
+	return agentcg_before(a->vtime + agentcg_vtime(AGENTCG_LAG_PREEMPT, a->inverse) +
+			      agentcg_vtime(AGENTCG_ADVANCE, b->inverse), b->vtime);
+}
+
+/* Whether what @cpu runs may be interrupted by class @rank; not if it is of group @own. */
+static __always_inline bool yields_to(__s32 cpu, __u32 rank, __u32 own)
+{
+	struct cpu_ctx *c = cpu_at(cpu);
+
+	return c && c->fast < rank && c->slot != own;
+}
+
+/* A CPU whose task gives way to @p, the one it ran on if possible; or -1. */
+static __s32 find_victim(const struct task_struct *p, __u32 rank, __u32 own)
+{
+	__s32 last = scx_bpf_task_cpu(p);
+	__u32 i, cpu;
+
+	if (yields_to(last, rank, own))
+		return last;
+	bpf_for(i, 1, VICTIMS) {
+		cpu = (__u32)last + i;
+		if (i >= nr_cpus)
+			break;
+		if (cpu >= nr_cpus)
+			cpu -= nr_cpus;
+		if (bpf_cpumask_test_cpu(cpu, p->cpus_ptr) && yields_to(cpu, rank, own))
+			return cpu;
+	}
+	return -1;
+}
+
+static void interrupt(__s32 cpu)
+{
+	count(AGENTCG_SCHED_PREEMPT);
+	scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
+}
+
+/* ---- from waking up to running ------------------------------------------ */
+
+/* An idle CPU of those that are kept for GPU threads and that @p may use; or negative. */
+static s32 pick_reserved(struct task_struct *p)
+{
+	__u32 zero = 0;
+	struct reserved *r = bpf_map_lookup_elem(&reserved, &zero);
+	struct bpf_cpumask *mask;
+	s32 cpu = -1;
+	__u32 i;
+
+	if (!r)
+		return -1;
+	bpf_rcu_read_lock();
+	mask = r->cpus;
+	if (mask) {
+		bpf_for(i, 0, nr_cpus) {
+			if (!bpf_cpumask_test_cpu(i, (const struct cpumask *)mask) ||
+			    !bpf_cpumask_test_cpu(i, p->cpus_ptr) || !scx_bpf_test_and_clear_cpu_idle(i))
+				continue;
+			cpu = i;
+			break;
+		}
+	}
+	bpf_rcu_read_unlock();
+	return cpu;
+}
+
+s32 OP(agentcg_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+	bool idle = false;
+	s32 cpu;
+
+	if (t && nr_reserved && is_gpu(t)) {
+		cpu = pick_reserved(p);
+		if (cpu >= 0) {
+			agentcg_insert(p, SCX_DSQ_LOCAL, AGENTCG_SLICE_FAST, 0);
+			return cpu;
+		}
+	}
+	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
+	if (!idle || !t || injected)
+		return cpu;
+	if (nr_limited && !path_has_bandwidth(t->slot, agentcg_now()))
+		return cpu;
+	count(AGENTCG_SCHED_DIRECT);
+	agentcg_insert(p, SCX_DSQ_LOCAL, AGENTCG_SLICE, 0);
+	return cpu;
+}
+
+/* First come, first served: all have the same slice, so the same deadline. */
+static void enqueue_class(struct task_struct *p, struct task_ctx *t, u64 flags, bool gpu, s32 victim)
+{
+
+	if (t->queued == QUEUED_NOWHERE)
+		__sync_fetch_and_add(gpu ? &nr_in_gpu : &nr_in_fast, 1);
+	t->queued = gpu ? QUEUED_GPU : QUEUED_FAST;
+	count(AGENTCG_SCHED_FAST);
+	agentcg_insert_vtime(p, gpu ? DSQ_GPU : DSQ_FAST, AGENTCG_SLICE_FAST, agentcg_now(), flags);
+	if (victim >= 0)
+		interrupt(victim);
+}
+
+static void enqueue_group(struct task_struct *p, struct task_ctx *t, u64 flags, u64 now)
+{
+	struct agentcg_node *n = node_at(t->slot);
+	u64 vtime = agentcg_later(p->scx.dsq_vtime, n->task_clock - AGENTCG_SLICE);
+	struct cpu_ctx *c;
+	s32 cpu;
+
+	if (t->queued == QUEUED_NOWHERE) {
+		if (!n->level)
+			n->own_vtime = agentcg_join(n->own_vtime, n->clock,
+						    agentcg_inverse(AGENTCG_WEIGHT_DEFAULT), AGENTCG_LAG_KEEP);
+		add_waiting(t->slot);
+		t->queued = QUEUED_GROUP;
+		t->queued_at = now;
+	}
+	count(AGENTCG_SCHED_QUEUED);
+	agentcg_insert_vtime(p, DSQ_GROUPS + t->slot, AGENTCG_SLICE, vtime, flags);
+
+	/* Another CPU may be idle: a wake-up has looked, but an expired slice has not. */
+	if (!(flags & AGENTCG_ENQ(CPU_SELECTED))) {
+		cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+		if (cpu >= 0) {
+			scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+			return;
+		}
+	}
+	if (!(flags & AGENTCG_ENQ(WAKEUP)))
+		return;
+	cpu = scx_bpf_task_cpu(p);
+	c = cpu_at(cpu);
+	if (c && !c->fast && far_behind(t->slot, c->slot))
+		interrupt(cpu);
+}
+
+void OP(agentcg_enqueue, struct task_struct *p, u64 flags)
+{
+	struct task_ctx *t = ctx_of(p);
+	struct agentcg_node *n;
+	bool declared;
+	s32 victim;
+	u64 now;
+
+	if (!t) {
+		agentcg_insert(p, SCX_DSQ_LOCAL, AGENTCG_SLICE, flags);
+		return;
+	}
+	n = node_at(t->slot);
+	end_fast(t);
+	if ((p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1 &&
+	    agentcg_may_lead(n->own_vtime, n->clock, 1 << AGENTCG_INVERSE_SHIFT,
+			     AGENTCG_BURST_INTERACTIVE)) {
+		agentcg_insert(p, SCX_DSQ_LOCAL, AGENTCG_SLICE,
+			       flags | (flags & AGENTCG_ENQ(WAKEUP) ? AGENTCG_ENQ(PREEMPT) : 0));
+		return;
+	}
+	if (injected == AGENTCG_INJECT_ERROR)
+		agentcg_error("injected");
+	if (injected == AGENTCG_INJECT_STALL && !(p->flags & PF_KTHREAD)) {
+		agentcg_insert_vtime(p, DSQ_LOST, AGENTCG_SLICE, 0, flags);
+		return;
+	}
+	now = agentcg_now();
+	if (is_gpu(t)) {
+		enqueue_class(p, t, flags, true, find_victim(p, RANK_GPU, NO_SLOT));
+		return;
+	}
+	if (!(flags & AGENTCG_ENQ(WAKEUP)) || !may_be_fast(t->slot, now) ||
+	    !path_has_bandwidth(t->slot, now)) {
+		enqueue_group(p, t, flags, now);
+		return;
+	}
+	declared = n->class == AGENTCG_CLASS_INTERACTIVE;
+	victim = find_victim(p, RANK_FAST, declared ? NO_SLOT : t->slot);
+	/* It is only a guess that it is short: no use if it helps against nobody. */
+	if (!declared && victim < 0) {
+		enqueue_group(p, t, flags, now);
+		return;
+	}
+	add_fast(t->slot, 1);
+	t->fast_in = t->slot + 1;
+	enqueue_class(p, t, flags, false, victim);
+}
+
+/* It left the queue it was in, whichever way. */
+static void dequeued(struct task_ctx *t)
+{
+	u32 where = t->queued;
+
+	t->queued = QUEUED_NOWHERE;
+	if (where == QUEUED_GROUP)
+		sub_waiting(t->slot);
+	else if (where == QUEUED_FAST)
+		__sync_fetch_and_add(&nr_in_fast, -1);
+	else if (where == QUEUED_GPU)
+		__sync_fetch_and_add(&nr_in_gpu, -1);
+}
+
+/* ---- what a CPU runs next ----------------------------------------------- */
+
+/* Where the task that has just run sits, for find_turn(). */
+static void set_path(struct cpu_ctx *c, __u32 slot)
+{
+	struct agentcg_node *n;
+	int i;
+
+	c->level = node_at(slot)->level;
+	c->owed = 0;
+	for (i = 0; i <= AGENTCG_MAX_LEVEL; i++) {
+		n = node_at(slot);
+		if (n->level <= AGENTCG_MAX_LEVEL)
+			c->path[n->level] = slot;
+		if (!n->level)
+			break;
+		slot = n->parent;
+		if (!c->owed && agentcg_before(n->vtime, node_at(slot)->clock))
+			c->owed = n->level;
+	}
+}
+
+static void keep(struct task_struct *prev, struct task_ctx *t, struct cpu_ctx *c)
+{
+	count(AGENTCG_SCHED_KEPT);
+	t->yielded = 0;
+	c->fast = is_gpu(t) ? RANK_GPU : 0;
+	pay_advance(t);
+	agentcg_set_slice(prev, AGENTCG_SLICE);
+}
+
+/* Whether somebody in the queue of prev's own group comes before it. */
+static bool someone_first(struct task_struct *prev, struct task_ctx *t, __u64 dsq)
+{
+	struct task_struct *head;
+	bool first;
+
+	if (t->yielded)
+		return true;
+	bpf_rcu_read_lock();
+	head = agentcg_peek(dsq);
+	first = head && agentcg_before(head->scx.dsq_vtime, prev->scx.dsq_vtime);
+	bpf_rcu_read_unlock();
+	return first;
+}
+
+void OP(agentcg_dispatch, s32 cpu, struct task_struct *prev)
+{
+	struct cpu_ctx *c = cpu_at(cpu);
+	__u64 now = agentcg_now(), dsq;
+	struct task_ctx *t = NULL;
+	struct skips *skip;
+	struct agentcg_node *n;
+	__u32 key = (__u32)cpu, seq, i;
+	int r;
+
+	skip = bpf_map_lookup_elem(&skips, &key);
+	if (!c || !skip) {
+		agentcg_error("a CPU is unknown: the machine has more than the loader made room for");
+		return;
+	}
+	c->prev = 0;
+	if (prev && (prev->scx.flags & AGENTCG_TASK_QUEUED)) {
+		t = ctx_of(prev);
+		if (t) {
+			charge(prev, t, true);
+			end_fast(t);
+			set_path(c, t->slot);
+			c->prev = 1;
+		}
+	}
+	if (nr_in_gpu > 0 && agentcg_move_to_local(DSQ_GPU))
+		return;
+	if (nr_in_rescue > 0 && agentcg_move_to_local(DSQ_RESCUE))
+		return;
+	if (nr_in_fast > 0 && agentcg_move_to_local(DSQ_FAST))
+		return;
+
+	bpf_for(i, 0, TURNS) {
+		r = find_turn(cpu, now, nr_deadlines > 0 ? bpf_ktime_get_ns() : 0);
+		if (r == 1)
+			continue;
+		if (r)
+			break;
+		n = node_at(c->leaf);
+		dsq = DSQ_GROUPS + c->leaf;
+		if (t && c->same) {
+			if (n->nr_own > 0 && someone_first(prev, t, dsq) && agentcg_move_to_local(dsq))
+				return;
+			keep(prev, t, c);
+			return;
+		}
+		seq = n->seq;
+		if (agentcg_move_to_local(dsq))
+			return;
+		count(AGENTCG_SCHED_EMPTY);
+		skip_own(skip, c->leaf, seq, now);
+		if (!n->nr_listed)
+			skip_group(skip, c->leaf, seq, now);
+	}
+}
+
+/* ---- running ------------------------------------------------------------ */
+
+void OP(agentcg_runnable, struct task_struct *p, u64 flags)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (!t)
+		return;
+	if (flags & AGENTCG_ENQ(WAKEUP))
+		t->woken = agentcg_now();
+	activate_path(t->slot);
+}
+
+void OP(agentcg_quiescent, struct task_struct *p, u64 flags)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (!t)
+		return;
+	if (t->queued)
+		dequeued(t);
+	end_fast(t);
+	deactivate_path(t->slot);
+}
+
+static void note_wakeup(struct task_ctx *t)
+{
+	__u64 now = agentcg_now();
+	struct agentcg_hist *h;
+	__u32 slot = t->slot, bucket;
+
+	bucket = agentcg_before(now, t->woken) ? 0 : agentcg_bucket(now - t->woken);
+	t->woken = 0;
+	h = bpf_map_lookup_elem(&wakeups, &slot);
+	if (h && bucket < AGENTCG_HIST_BUCKETS)
+		__sync_fetch_and_add(&h->count[bucket], 1);
+}
+
+void OP(agentcg_running, struct task_struct *p)
+{
+	struct task_ctx *t = ctx_of(p);
+	s32 cpu = scx_bpf_task_cpu(p);
+	struct agentcg_node *n;
+	struct cpu_ctx *c;
+
+	if (!t)
+		return;
+	if (t->queued)
+		dequeued(t);
+	n = node_at(t->slot);
+	if (agentcg_before(n->task_clock, p->scx.dsq_vtime))
+		n->task_clock = p->scx.dsq_vtime;
+	pay_advance(t);
+	n->nr_switches++;
+	if (t->fast_in)
+		n->nr_fast_runs++;
+	if (t->woken)
+		note_wakeup(t);
+	c = cpu_at(cpu);
+	if (c) {
+		c->slot = t->slot;
+		c->fast = is_gpu(t) ? RANK_GPU : t->fast_in ? RANK_FAST : 0;
+	}
+	if (p->scx.slice <= RESCUE_SLICE)
+		end_rescue(cpu);
+}
+
+void OP(agentcg_stopping, struct task_struct *p, bool runnable)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (t)
+		charge(p, t, true);
+}
+
+void OP(agentcg_tick, struct task_struct *p)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (!t)
+		return;
+	charge(p, t, false);
+	if (nr_limited && !path_has_bandwidth(t->slot, agentcg_now()))
+		agentcg_set_slice(p, 0);
+}
+
+/* The ext core expects a true only if a task was named and could be served. */
+bool OP(agentcg_yield, struct task_struct *from, struct task_struct *to)
+{
+	struct task_ctx *t;
+
+	if (to)
+		return false;
+	t = ctx_of(from);
+	if (t)
+		t->yielded = 1;
+	agentcg_set_slice(from, 0);
+	return false;
+}
+
+/* ---- tasks and groups come and go --------------------------------------- */
+
+static struct agentcg_node *node_of(struct cgroup *cgrp)
+{
+	__u64 id = cgrp->kn->id;
+	__u32 *slot = bpf_map_lookup_elem(&node_slots, &id);
+
+	return slot ? node_at(*slot) : NULL;
+}
+
+/* The slot of the nearest group above and including @cgrp that has one. */
+static __u32 slot_of(struct cgroup *cgrp)
+{
+	struct cgroup_subsys_state *above;
+	__u32 *slot;
+	__u64 id;
+	int i;
+
+	bpf_for(i, 0, MAX_CGROUP_DEPTH) {
+		id = cgrp->kn->id;
+		slot = bpf_map_lookup_elem(&node_slots, &id);
+		if (slot)
+			return *slot;
+		above = cgrp->self.parent;
+		if (!above)
+			break;
+		cgrp = above->cgroup;
+	}
+	return 0;
+}
+
+s32 SLEEPABLE_OP(agentcg_init_task, struct task_struct *p, struct scx_init_task_args *args)
+{
+	struct task_ctx *t = bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!t)
+		return -ENOMEM;
+	*t = (struct task_ctx){ .slot = slot_of(args->cgroup) };
+	return 0;
+}
+
+void OP(agentcg_enable, struct task_struct *p)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (!t)
+		return;
+	t->charged = p->se.sum_exec_runtime;
+	agentcg_set_vtime(p, node_at(t->slot)->task_clock);
+}
+
+/* It is not queued and not runnable meanwhile. */
+void OP(agentcg_cgroup_move, struct task_struct *p, struct cgroup *from, struct cgroup *to)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (!t)
+		return;
+	t->slot = slot_of(to);
+	agentcg_set_vtime(p, node_at(t->slot)->task_clock);
+}
+
+static void set_limit(struct agentcg_node *n, u64 period_us, u64 quota_us, u64 burst_us)
+{
+	bool limited = period_us && quota_us != ~0ULL && quota_us < (1ULL << 43);
+
+	__sync_fetch_and_add(&nr_limited, (s32)limited - (s32)!!n->bw_period);
+	n->bw_period = 0;
+	n->bw_quota = quota_us * 1000;
+	n->bw_burst = burst_us * 1000;
+	n->bw_left = n->bw_quota;
+	n->bw_end = agentcg_now() + period_us * 1000;
+	if (limited)
+		n->bw_period = period_us * 1000;
+}
+
+/* Keeps what it is owed or owes as CPU time: it must not wait for a clock of other units. */
+static void set_weight(struct agentcg_node *n, u32 weight, bool idle)
+{
+	u32 old = n->idle ? 1 : n->weight;
+
+	n->weight = weight;
+	n->idle = idle;
+	n->inverse = agentcg_inverse(idle ? 1 : weight);
+	if (n->level)
+		n->vtime = agentcg_reweigh(n->vtime, node_at(n->parent)->clock, old, n->inverse);
+}
+
+static void init_node(struct agentcg_node *n, struct cgroup *cgrp, __u32 parent,
+		      const struct scx_cgroup_init_args *args)
+{
+	struct agentcg_node *above = node_at(parent);
+
+	n->parent = parent;
+	n->level = cgrp->level ? above->level + 1 : 0;
+	n->class = AGENTCG_CLASS_AUTO;
+	n->vtime = above->clock;
+	set_weight(n, args->weight, bpf_core_field_exists(args->sched_idle) && args->sched_idle);
+	n->clock = 0;
+	n->own_vtime = 0;
+	n->task_clock = 0;
+	n->nr_runnable = 0;
+	n->nr_own = 0;
+	n->nr_listed = 0;
+	n->nr_fast = 0;
+	n->listed = 0;
+	n->head = 0;
+	n->deadline = 0;
+	n->tokens = AGENTCG_BURST_AUTO;
+	n->tokens_at = agentcg_now();
+	n->usage = 0;
+	n->nr_switches = 0;
+	n->nr_fast_runs = 0;
+	n->nr_throttled = 0;
+	set_limit(n, args->bw_period_us, bpf_core_field_exists(args->bw_quota_us) ? args->bw_quota_us : ~0ULL,
+		  args->bw_burst_us);
+	n->cgroup_id = cgrp->kn->id;
+}
+
+/*
+ * The slots below nr_slots have been used; those of them that are free are
+ * linked by "next" from first_free.  cgroup_init() and cgroup_exit() are called
+ * with the cgroup mutex held, so nothing here runs twice at once.
+ */
+__u32 nr_slots;
+__u32 first_free;	/* slot + 1 */
+
+static __u32 take_slot(void)
+{
+	__u32 slot = first_free - 1;
+
+	if (first_free) {
+		first_free = node_at(slot)->next;
+		return slot;
+	}
+	slot = nr_slots;
+	/* The queue stays with the slot: destroying one that is not empty is an error. */
+	if (slot >= AGENTCG_MAX_NODES || scx_bpf_create_dsq(DSQ_GROUPS + slot, -1))
+		return NO_SLOT;
+	nr_slots++;
+	return slot;
+}
+
+static void give_slot(__u32 slot)
+{
+	struct agentcg_node *n = node_at(slot);
+
+	n->next = first_free;
+	first_free = slot + 1;
+}
+
+s32 SLEEPABLE_OP(agentcg_cgroup_init, struct cgroup *cgrp, struct scx_cgroup_init_args *args)
+{
+	__u64 id = cgrp->kn->id;
+	__u32 parent, slot;
+
+	parent = slot_of(cgrp);
+	if (cgrp->level && node_at(parent)->level >= AGENTCG_MAX_LEVEL)
+		return 0;
+	slot = take_slot();
+	if (slot == NO_SLOT) {
+		count(AGENTCG_SCHED_NO_NODE);
+		return 0;
+	}
+	init_node(node_at(slot), cgrp, parent, args);
+	if (bpf_map_update_elem(&node_slots, &id, &slot, BPF_ANY)) {
+		node_at(slot)->cgroup_id = 0;
+		give_slot(slot);
+		count(AGENTCG_SCHED_NO_NODE);
+	} else {
+		struct agentcg_hist *h = bpf_map_lookup_elem(&wakeups, &slot);
+
+		if (h)
+			__builtin_memset(h, 0, sizeof(*h));
+	}
+	return 0;
+}
+
+void OP(agentcg_cgroup_exit, struct cgroup *cgrp)
+{
+	__u64 id = cgrp->kn->id;
+	__u32 *found = bpf_map_lookup_elem(&node_slots, &id), slot;
+	struct agentcg_node *n;
+
+	if (!found)
+		return;
+	slot = *found;
+	n = node_at(slot);
+	bpf_map_delete_elem(&node_slots, &id);
+	set_limit(n, 0, 0, 0);
+	if (n->deadline)
+		__sync_fetch_and_add(&nr_deadlines, -1);
+	n->deadline = 0;
+	if (n->level)
+		delist(n);
+	n->cgroup_id = 0;
+	give_slot(slot);
+}
+
+void OP(agentcg_cgroup_set_weight, struct cgroup *cgrp, u32 weight)
+{
+	struct agentcg_node *n = node_of(cgrp);
+
+	if (n)
+		set_weight(n, weight, n->idle);
+}
+
+void OP(agentcg_cgroup_set_idle, struct cgroup *cgrp, bool idle)
+{
+	struct agentcg_node *n = node_of(cgrp);
+
+	if (n)
+		set_weight(n, n->weight, idle);
+}
+
+void OP(agentcg_cgroup_set_bandwidth, struct cgroup *cgrp, u64 period_us, u64 quota_us,
+		    u64 burst_us)
+{
+	struct agentcg_node *n = node_of(cgrp);
+
+	if (!n)
+		return;
+	set_limit(n, period_us, quota_us, burst_us);
+	/* Who was stopped may go on. */
+	wake_idle();
+}
+
+/* Without these two a CPU that comes or goes would end the scheduler. */
+void OP(agentcg_cpu_online, s32 cpu)
+{
+}
+
+void OP(agentcg_cpu_offline, s32 cpu)
+{
+}
+
+s32 SLEEPABLE_OP(agentcg_init)
+{
+	s32 r;
+
+	nr_slots = 0;
+	first_free = 0;
+	injected = 0;
+	r = scx_bpf_create_dsq(DSQ_GPU, -1);
+	if (!r)
+		r = scx_bpf_create_dsq(DSQ_FAST, -1);
+	if (!r)
+		r = scx_bpf_create_dsq(DSQ_RESCUE, -1);
+	if (!r)
+		r = scx_bpf_create_dsq(DSQ_LOST, -1);
+	return r ?: start_timers();
+}
+
+void OP(agentcg_exit, struct scx_exit_info *info)
+{
+	__u32 zero = 0;
+	struct agentcg_sched_exit *e = bpf_map_lookup_elem(&sched_exit, &zero);
+	__u64 now = bpf_ktime_get_ns();
+
+	if (e) {
+		e->kind = info->kind;
+		e->code = info->exit_code;
+		bpf_probe_read_kernel_str(e->reason, sizeof(e->reason), info->reason);
+		bpf_probe_read_kernel_str(e->message, sizeof(e->message), info->msg);
+		e->time = now;
+	}
+	bpf_ringbuf_output(&sched_events, &now, sizeof(now), 0);
+}
+
+SEC(".struct_ops.link")
+struct sched_ext_ops agentcg_sched = {
+	.select_cpu		= (void *)agentcg_select_cpu,
+	.enqueue		= (void *)agentcg_enqueue,
+	.dispatch		= (void *)agentcg_dispatch,
+	.tick			= (void *)agentcg_tick,
+	.runnable		= (void *)agentcg_runnable,
+	.running		= (void *)agentcg_running,
+	.stopping		= (void *)agentcg_stopping,
+	.quiescent		= (void *)agentcg_quiescent,
+	.yield			= (void *)agentcg_yield,
+	.init_task		= (void *)agentcg_init_task,
+	.enable			= (void *)agentcg_enable,
+	.cgroup_init		= (void *)agentcg_cgroup_init,
+	.cgroup_exit		= (void *)agentcg_cgroup_exit,
+	.cgroup_move		= (void *)agentcg_cgroup_move,
+	.cgroup_set_weight	= (void *)agentcg_cgroup_set_weight,
+	.cgroup_set_bandwidth	= (void *)agentcg_cgroup_set_bandwidth,
+	.cgroup_set_idle	= (void *)agentcg_cgroup_set_idle,
+	.cpu_online		= (void *)agentcg_cpu_online,
+	.cpu_offline		= (void *)agentcg_cpu_offline,
+	.init			= (void *)agentcg_init,
+	.exit			= (void *)agentcg_exit,
+	.flags			= SCX_OPS_ENQ_LAST,
+	.name			= "agentcg",
+};

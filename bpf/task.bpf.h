@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the CPU scheduler knows about a task, and the queues a task can be in. */
+#ifndef _AGENTCG_TASK_BPF_H
+#define _AGENTCG_TASK_BPF_H
+
+/* The errors that vmlinux.h, which has no macros, lacks. */
+#define ENOENT		2
+#define ESRCH		3
+#define ENOMEM		12
+#define EINVAL		22
+
+/* Queues: one of each group, and these. */
+#define DSQ_GPU		1ULL
+#define DSQ_FAST	2ULL
+#define DSQ_RESCUE	3ULL
+#define DSQ_LOST	4ULL	/* for AGENTCG_INJECT_STALL: nobody looks here */
+#define DSQ_GROUPS	0x1000ULL
+
+enum queued_in {
+	QUEUED_NOWHERE,
+	QUEUED_GROUP,
+	QUEUED_FAST,
+	QUEUED_GPU,
+};
+
+struct task_ctx {
+	__u64 charged;		/* sum_exec_runtime so far */
+	__u64 paid;		/* in advance, and not used yet */
+	__u64 woken;		/* when it woke up; 0: it has run since */
+	__u64 queued_at;
+	__u32 slot;
+	__u32 queued;		/* enum queued_in */
+	__u32 fast_in;		/* slot + 1 of whose nr_fast it is counted in */
+	__u32 gpu;
+	__u32 yielded;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_ctx);
+} task_ctxs SEC(".maps");
+
+static __always_inline struct task_ctx *ctx_of(struct task_struct *p)
+{
+	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
+}
+
+#endif
