@@ -39,12 +39,12 @@
 /* What is kept of a lag by a group that was idle: enough to come next. */
 #define AGENTCG_LAG_KEEP	AGENTCG_SLICE
 /*
- * What a task that begins to run is charged in advance: a slice, rounded up by
- * the tick.  So CPUs that look at the same time do not all take the same group,
+ * What a task that begins to run is charged in advance: at least as much as it
+ * will run, so a slice, and the ticks that may come late.  So CPUs that look at the same time do not all take the same group,
  * and the CPUs of a group do not come in bursts, of which a single thread in
  * it could use a part only.  What it does not use is given back.
  */
-#define AGENTCG_ADVANCE		(4 * 1000 * 1000ULL)
+#define AGENTCG_ADVANCE		(12 * 1000 * 1000ULL)
 /*
  * So far ahead may the running task's branch go on while a group further down
  * on its path is behind: a thread that is owed nearly a whole CPU must not wait

@@ -19,6 +19,22 @@ __u32 nr_reserved;
 /* AGENTCG_INJECT_*, seen at the next wake-up. */
 __u32 injected;
 
+static bool is_reserved(__u32 cpu)
+{
+	__u32 zero = 0;
+	struct reserved *r = bpf_map_lookup_elem(&reserved, &zero);
+	struct bpf_cpumask *mask;
+	bool yes;
+
+	if (!r)
+		return false;
+	bpf_rcu_read_lock();
+	mask = r->cpus;
+	yes = mask && bpf_cpumask_test_cpu(cpu, (const struct cpumask *)mask);
+	bpf_rcu_read_unlock();
+	return yes;
+}
+
 static __s64 hint_thread(const struct agentcg_hint *arg)
 {
 	struct task_struct *p;

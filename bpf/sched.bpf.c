@@ -13,9 +13,10 @@
  *
  *	GPU	threads that feed a GPU, as root declared them;
  *	fast	groups that were declared interactive, or are seen to be (they
- *		use little), when they wake up: each level above may be ahead of
- *		its share by the burst of the class, and no more.  They pay for
- *		it as for all else, so a hog that lies gains the burst once.
+ *		use little), when they wake up, the declared ones also when they
+ *		go on: each level above may be ahead of its share by the burst of
+ *		the class, and no more.  They pay for it as for all else, so a
+ *		hog that lies gains the burst once.
  *
  * They interrupt what runs if no CPU is idle.  Others interrupt only whose
  * group is ahead of theirs by AGENTCG_LAG_PREEMPT.
@@ -131,6 +132,11 @@ static bool is_gpu(const struct task_ctx *t)
 	return t->gpu || node_at(t->slot)->class == AGENTCG_CLASS_GPU;
 }
 
+static __u32 rank_of(const struct task_ctx *t)
+{
+	return is_gpu(t) ? RANK_GPU : t->fast_in ? RANK_FAST : 0;
+}
+
 /* ---- out of turn -------------------------------------------------------- */
 
 /*
@@ -223,12 +229,18 @@ static __always_inline bool yields_to(__s32 cpu, __u32 rank, __u32 own)
 	return c && c->fast < rank && c->slot != own;
 }
 
-/* A CPU whose task gives way to @p, the one it ran on if possible; or -1. */
+/* A CPU whose task gives way to @p: a reserved one for GPU threads, the one it ran on; or -1. */
 static __s32 find_victim(const struct task_struct *p, __u32 rank, __u32 own)
 {
 	__s32 last = scx_bpf_task_cpu(p);
 	__u32 i, cpu;
 
+	if (rank == RANK_GPU && nr_reserved) {
+		bpf_for(i, 0, nr_cpus)
+			if (is_reserved(i) && bpf_cpumask_test_cpu(i, p->cpus_ptr) &&
+			    yields_to(i, rank, own))
+				return i;
+	}
 	if (yields_to(last, rank, own))
 		return last;
 	bpf_for(i, 1, VICTIMS) {
@@ -251,30 +263,16 @@ static void interrupt(__s32 cpu)
 
 /* ---- from waking up to running ------------------------------------------ */
 
-/* An idle CPU of those that are kept for GPU threads and that @p may use; or negative. */
+/* An idle CPU of those that are kept for GPU threads and that @p may use; or -1. */
 static s32 pick_reserved(struct task_struct *p)
 {
-	__u32 zero = 0;
-	struct reserved *r = bpf_map_lookup_elem(&reserved, &zero);
-	struct bpf_cpumask *mask;
-	s32 cpu = -1;
 	__u32 i;
 
-	if (!r)
-		return -1;
-	bpf_rcu_read_lock();
-	mask = r->cpus;
-	if (mask) {
-		bpf_for(i, 0, nr_cpus) {
-			if (!bpf_cpumask_test_cpu(i, (const struct cpumask *)mask) ||
-			    !bpf_cpumask_test_cpu(i, p->cpus_ptr) || !scx_bpf_test_and_clear_cpu_idle(i))
-				continue;
-			cpu = i;
-			break;
-		}
-	}
-	bpf_rcu_read_unlock();
-	return cpu;
+	bpf_for(i, 0, nr_cpus)
+		if (is_reserved(i) && bpf_cpumask_test_cpu(i, p->cpus_ptr) &&
+		    scx_bpf_test_and_clear_cpu_idle(i))
+			return i;
+	return -1;
 }
 
 s32 OP(agentcg_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -351,7 +349,7 @@ void OP(agentcg_enqueue, struct task_struct *p, u64 flags)
 {
 	struct task_ctx *t = ctx_of(p);
 	struct agentcg_node *n;
-	bool declared;
+	bool declared, wakes;
 	s32 victim;
 	u64 now;
 
@@ -379,8 +377,9 @@ void OP(agentcg_enqueue, struct task_struct *p, u64 flags)
 		enqueue_class(p, t, flags, true, find_victim(p, RANK_GPU, NO_SLOT));
 		return;
 	}
-	if (!(flags & AGENTCG_ENQ(WAKEUP)) || !may_be_fast(t->slot, now) ||
-	    !path_has_bandwidth(t->slot, now)) {
+	/* A new task is waited for, too. */
+	wakes = flags & AGENTCG_ENQ(WAKEUP) || !p->se.sum_exec_runtime;
+	if (!wakes || !may_be_fast(t->slot, now) || !path_has_bandwidth(t->slot, now)) {
 		enqueue_group(p, t, flags, now);
 		return;
 	}
@@ -436,9 +435,9 @@ static void keep(struct task_struct *prev, struct task_ctx *t, struct cpu_ctx *c
 {
 	count(AGENTCG_SCHED_KEPT);
 	t->yielded = 0;
-	c->fast = is_gpu(t) ? RANK_GPU : 0;
+	c->fast = rank_of(t);
 	pay_advance(t);
-	agentcg_set_slice(prev, AGENTCG_SLICE);
+	agentcg_set_slice(prev, c->fast ? AGENTCG_SLICE_FAST : AGENTCG_SLICE);
 }
 
 /* Whether somebody in the queue of prev's own group comes before it. */
@@ -454,6 +453,32 @@ static bool someone_first(struct task_struct *prev, struct task_ctx *t, __u64 ds
 	first = head && agentcg_before(head->scx.dsq_vtime, prev->scx.dsq_vtime);
 	bpf_rcu_read_unlock();
 	return first;
+}
+
+static bool out_of_turn(void)
+{
+	if (nr_in_gpu > 0 && agentcg_move_to_local(DSQ_GPU))
+		return true;
+	if (nr_in_rescue > 0 && agentcg_move_to_local(DSQ_RESCUE)) {
+		__sync_fetch_and_add(&nr_in_rescue, -1);
+		count(AGENTCG_SCHED_RESCUED);
+		return true;
+	}
+	return nr_in_fast > 0 && agentcg_move_to_local(DSQ_FAST);
+}
+
+/* Who comes out of turn goes on so as long as it may; for the rest it is the next turn. */
+static bool goes_on(struct task_ctx *t, __u64 now)
+{
+	if (t->yielded)
+		return false;
+	if (is_gpu(t))
+		return true;
+	if (node_at(t->slot)->class != AGENTCG_CLASS_INTERACTIVE || !may_be_fast(t->slot, now))
+		return false;
+	add_fast(t->slot, 1);
+	t->fast_in = t->slot + 1;
+	return true;
 }
 
 void OP(agentcg_dispatch, s32 cpu, struct task_struct *prev)
@@ -478,15 +503,15 @@ void OP(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 			charge(prev, t, true);
 			end_fast(t);
 			set_path(c, t->slot);
-			c->prev = 1;
+			c->prev = path_has_bandwidth(t->slot, now);
 		}
 	}
-	if (nr_in_gpu > 0 && agentcg_move_to_local(DSQ_GPU))
+	if (out_of_turn())
 		return;
-	if (nr_in_rescue > 0 && agentcg_move_to_local(DSQ_RESCUE))
+	if (t && c->prev && goes_on(t, now)) {
+		keep(prev, t, c);
 		return;
-	if (nr_in_fast > 0 && agentcg_move_to_local(DSQ_FAST))
-		return;
+	}
 
 	bpf_for(i, 0, TURNS) {
 		r = find_turn(cpu, now, nr_deadlines > 0 ? bpf_ktime_get_ns() : 0);
@@ -573,7 +598,7 @@ void OP(agentcg_running, struct task_struct *p)
 	c = cpu_at(cpu);
 	if (c) {
 		c->slot = t->slot;
-		c->fast = is_gpu(t) ? RANK_GPU : t->fast_in ? RANK_FAST : 0;
+		c->fast = rank_of(t);
 	}
 	if (p->scx.slice <= RESCUE_SLICE)
 		end_rescue(cpu);
