@@ -40,9 +40,10 @@
 #define AGENTCG_LAG_KEEP	AGENTCG_SLICE
 /*
  * What a task that begins to run is charged in advance: at least as much as it
- * will run, so a slice, and the ticks that may come late.  So CPUs that look at the same time do not all take the same group,
- * and the CPUs of a group do not come in bursts, of which a single thread in
- * it could use a part only.  What it does not use is given back.
+ * will run, so a slice, and the ticks that may come late.  So CPUs that look at
+ * the same time do not all take the same group, and the CPUs of a group do not
+ * come in bursts, of which a single thread in it could use a part only.  What
+ * it does not use is given back.
  */
 #define AGENTCG_ADVANCE		(12 * 1000 * 1000ULL)
 /*
@@ -107,7 +108,9 @@ static inline __u64 agentcg_reweigh(__u64 vtime, __u64 clock, __u32 old_weight, 
 {
 	__s64 lag = agentcg_lag(vtime, clock, old_weight);
 
-	return lag < 0 ? clock + agentcg_vtime(-lag, new_inverse) : clock - agentcg_vtime(lag, new_inverse);
+	if (lag < 0)
+		return clock + agentcg_vtime(-lag, new_inverse);
+	return clock - agentcg_vtime(lag, new_inverse);
 }
 
 /* Where to go on after having been idle, or with more lag than is kept. */

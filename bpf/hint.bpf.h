@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the daemon tells the CPU scheduler: three programs that it runs, with the structs of the ABI. */
+/* What the daemon tells the CPU scheduler: programs that it runs with the structs of the ABI. */
 #ifndef _AGENTCG_HINT_BPF_H
 #define _AGENTCG_HINT_BPF_H
 

@@ -3,11 +3,14 @@
  * The timer of the CPU scheduler.
  *
  * It wakes idle CPUs while somebody may be stopped by cpu.max, whose period
- * ends without an event.  And it rescues: sched_ext ends a scheduler that lets
- * one task wait for 30 s.  A small share divided among many threads may come
- * to that, in no fault of the scheduler, and an agent could bring it about.
- * Who has waited RESCUE_NS is therefore run for a moment, out of turn: that
- * resets the kernel's watch, costs two context switches, and is charged.
+ * ends without an event, and now and then while somebody waits, should a
+ * wake-up ever have gone to a CPU that could not use it.
+ *
+ * And it rescues: sched_ext ends a scheduler that lets one task wait for 30 s.
+ * A small share divided among many threads may come to that, in no fault of
+ * the scheduler, and an agent could bring it about.  Who has waited RESCUE_NS
+ * is therefore run for a moment, out of turn: that resets the kernel's watch,
+ * costs two context switches, and is charged.
  */
 #ifndef _AGENTCG_RESCUE_BPF_H
 #define _AGENTCG_RESCUE_BPF_H
@@ -100,12 +103,10 @@ static int on_timer(void *map, __u32 *key, struct sched_timer *timer)
 		timer->rescued = now;
 		rescue(timer, agentcg_now());
 	}
-	if (nr_limited > 0 && node_at(0)->nr_runnable > 0) {
+	if (nr_limited > 0)
+		next = node_at(0)->nr_runnable > 0 ? TIMER_BUSY_NS : TIMER_LIMITED_NS;
+	if (waiting(node_at(0)))
 		wake_idle();
-		next = TIMER_BUSY_NS;
-	} else if (nr_limited > 0) {
-		next = TIMER_LIMITED_NS;
-	}
 	bpf_timer_start(&timer->timer, next, 0);
 	return 0;
 }

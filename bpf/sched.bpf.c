@@ -39,40 +39,22 @@
 #include "task.bpf.h"
 #include "rescue.bpf.h"
 #include "hint.bpf.h"
+#include "groups.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 #define PF_KTHREAD	0x00200000
 
-
 /* What runs out of turn is interrupted only by a higher rank. */
+#define INVERSE_DEFAULT	agentcg_inverse(AGENTCG_WEIGHT_DEFAULT)
+
 #define RANK_FAST	1
 #define RANK_GPU	2
-
-/* Deeper ones are charged to the root. */
-#define MAX_CGROUP_DEPTH 64
-
-#define OP(name, args...)	SEC("struct_ops/" #name) BPF_PROG(name, ##args)
-#define SLEEPABLE_OP(name, args...) SEC("struct_ops.s/" #name) BPF_PROG(name, ##args)
 
 /* CPUs that a task that comes out of turn looks at for one to interrupt. */
 #define VICTIMS		8
 /* Groups that a CPU looks into at most for something to run. */
 #define TURNS		128
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, AGENTCG_MAX_NODES);
-	__type(key, __u32);
-	__type(value, struct agentcg_hist);
-} wakeups SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, AGENTCG_NR_SCHED_COUNTERS);
-	__type(key, __u32);
-	__type(value, __u64);
-} sched_counters SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -89,14 +71,6 @@ struct {
 /* Waiting in the queues of the classes; a hint for who looks there. */
 __s32 nr_in_fast;
 __s32 nr_in_gpu;
-
-static void count(__u32 counter)
-{
-	__u64 *value = bpf_map_lookup_elem(&sched_counters, &counter);
-
-	if (value)
-		(*value)++;
-}
 
 static __always_inline struct cpu_ctx *cpu_at(__s32 cpu)
 {
@@ -275,7 +249,8 @@ static s32 pick_reserved(struct task_struct *p)
 	return -1;
 }
 
-s32 OP(agentcg_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+SEC("struct_ops/agentcg_select_cpu")
+s32 BPF_PROG(agentcg_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
 	struct task_ctx *t = ctx_of(p);
 	bool idle = false;
@@ -298,12 +273,25 @@ s32 OP(agentcg_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 	return cpu;
 }
 
-/* First come, first served: all have the same slice, so the same deadline. */
-static void enqueue_class(struct task_struct *p, struct task_ctx *t, u64 flags, bool gpu, s32 victim)
+/* It left the queue it was in, whichever way. */
+static void dequeued(struct task_ctx *t)
 {
+	u32 where = t->queued;
 
-	if (t->queued == QUEUED_NOWHERE)
-		__sync_fetch_and_add(gpu ? &nr_in_gpu : &nr_in_fast, 1);
+	t->queued = QUEUED_NOWHERE;
+	if (where == QUEUED_GROUP)
+		sub_waiting(t->slot);
+	else if (where == QUEUED_FAST)
+		__sync_fetch_and_add(&nr_in_fast, -1);
+	else if (where == QUEUED_GPU)
+		__sync_fetch_and_add(&nr_in_gpu, -1);
+}
+
+/* First come, first served: all have the same slice, so the same deadline. */
+static void enqueue_class(struct task_struct *p, struct task_ctx *t, u64 flags, bool gpu,
+			  s32 victim)
+{
+	__sync_fetch_and_add(gpu ? &nr_in_gpu : &nr_in_fast, 1);
 	t->queued = gpu ? QUEUED_GPU : QUEUED_FAST;
 	count(AGENTCG_SCHED_FAST);
 	agentcg_insert_vtime(p, gpu ? DSQ_GPU : DSQ_FAST, AGENTCG_SLICE_FAST, agentcg_now(), flags);
@@ -318,14 +306,12 @@ static void enqueue_group(struct task_struct *p, struct task_ctx *t, u64 flags, 
 	struct cpu_ctx *c;
 	s32 cpu;
 
-	if (t->queued == QUEUED_NOWHERE) {
-		if (!n->level)
-			n->own_vtime = agentcg_join(n->own_vtime, n->clock,
-						    agentcg_inverse(AGENTCG_WEIGHT_DEFAULT), AGENTCG_LAG_KEEP);
-		add_waiting(t->slot);
-		t->queued = QUEUED_GROUP;
-		t->queued_at = now;
-	}
+	if (!n->level)
+		n->own_vtime = agentcg_join(n->own_vtime, n->clock, INVERSE_DEFAULT,
+					    AGENTCG_LAG_KEEP);
+	add_waiting(t->slot);
+	t->queued = QUEUED_GROUP;
+	t->queued_at = now;
 	count(AGENTCG_SCHED_QUEUED);
 	agentcg_insert_vtime(p, DSQ_GROUPS + t->slot, AGENTCG_SLICE, vtime, flags);
 
@@ -345,7 +331,8 @@ static void enqueue_group(struct task_struct *p, struct task_ctx *t, u64 flags, 
 		interrupt(cpu);
 }
 
-void OP(agentcg_enqueue, struct task_struct *p, u64 flags)
+SEC("struct_ops/agentcg_enqueue")
+void BPF_PROG(agentcg_enqueue, struct task_struct *p, u64 flags)
 {
 	struct task_ctx *t = ctx_of(p);
 	struct agentcg_node *n;
@@ -359,8 +346,11 @@ void OP(agentcg_enqueue, struct task_struct *p, u64 flags)
 	}
 	n = node_at(t->slot);
 	end_fast(t);
+	/* It may have been moved, or put back from a CPU that it was to run on. */
+	if (t->queued)
+		dequeued(t);
 	if ((p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1 &&
-	    agentcg_may_lead(n->own_vtime, n->clock, 1 << AGENTCG_INVERSE_SHIFT,
+	    agentcg_may_lead(n->own_vtime, n->clock, INVERSE_DEFAULT,
 			     AGENTCG_BURST_INTERACTIVE)) {
 		agentcg_insert(p, SCX_DSQ_LOCAL, AGENTCG_SLICE,
 			       flags | (flags & AGENTCG_ENQ(WAKEUP) ? AGENTCG_ENQ(PREEMPT) : 0));
@@ -393,20 +383,6 @@ void OP(agentcg_enqueue, struct task_struct *p, u64 flags)
 	add_fast(t->slot, 1);
 	t->fast_in = t->slot + 1;
 	enqueue_class(p, t, flags, false, victim);
-}
-
-/* It left the queue it was in, whichever way. */
-static void dequeued(struct task_ctx *t)
-{
-	u32 where = t->queued;
-
-	t->queued = QUEUED_NOWHERE;
-	if (where == QUEUED_GROUP)
-		sub_waiting(t->slot);
-	else if (where == QUEUED_FAST)
-		__sync_fetch_and_add(&nr_in_fast, -1);
-	else if (where == QUEUED_GPU)
-		__sync_fetch_and_add(&nr_in_gpu, -1);
 }
 
 /* ---- what a CPU runs next ----------------------------------------------- */
@@ -481,7 +457,8 @@ static bool goes_on(struct task_ctx *t, __u64 now)
 	return true;
 }
 
-void OP(agentcg_dispatch, s32 cpu, struct task_struct *prev)
+SEC("struct_ops/agentcg_dispatch")
+void BPF_PROG(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = cpu_at(cpu);
 	__u64 now = agentcg_now(), dsq;
@@ -493,7 +470,7 @@ void OP(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 
 	skip = bpf_map_lookup_elem(&skips, &key);
 	if (!c || !skip) {
-		agentcg_error("a CPU is unknown: the machine has more than the loader made room for");
+		agentcg_error("a CPU that the loader did not make room for");
 		return;
 	}
 	c->prev = 0;
@@ -522,7 +499,8 @@ void OP(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 		n = node_at(c->leaf);
 		dsq = DSQ_GROUPS + c->leaf;
 		if (t && c->same) {
-			if (n->nr_own > 0 && someone_first(prev, t, dsq) && agentcg_move_to_local(dsq))
+			if (n->nr_own > 0 && someone_first(prev, t, dsq) &&
+			    agentcg_move_to_local(dsq))
 				return;
 			keep(prev, t, c);
 			return;
@@ -539,7 +517,8 @@ void OP(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 
 /* ---- running ------------------------------------------------------------ */
 
-void OP(agentcg_runnable, struct task_struct *p, u64 flags)
+SEC("struct_ops/agentcg_runnable")
+void BPF_PROG(agentcg_runnable, struct task_struct *p, u64 flags)
 {
 	struct task_ctx *t = ctx_of(p);
 
@@ -550,7 +529,8 @@ void OP(agentcg_runnable, struct task_struct *p, u64 flags)
 	activate_path(t->slot);
 }
 
-void OP(agentcg_quiescent, struct task_struct *p, u64 flags)
+SEC("struct_ops/agentcg_quiescent")
+void BPF_PROG(agentcg_quiescent, struct task_struct *p, u64 flags)
 {
 	struct task_ctx *t = ctx_of(p);
 
@@ -575,7 +555,8 @@ static void note_wakeup(struct task_ctx *t)
 		__sync_fetch_and_add(&h->count[bucket], 1);
 }
 
-void OP(agentcg_running, struct task_struct *p)
+SEC("struct_ops/agentcg_running")
+void BPF_PROG(agentcg_running, struct task_struct *p)
 {
 	struct task_ctx *t = ctx_of(p);
 	s32 cpu = scx_bpf_task_cpu(p);
@@ -604,7 +585,8 @@ void OP(agentcg_running, struct task_struct *p)
 		end_rescue(cpu);
 }
 
-void OP(agentcg_stopping, struct task_struct *p, bool runnable)
+SEC("struct_ops/agentcg_stopping")
+void BPF_PROG(agentcg_stopping, struct task_struct *p, bool runnable)
 {
 	struct task_ctx *t = ctx_of(p);
 
@@ -612,7 +594,8 @@ void OP(agentcg_stopping, struct task_struct *p, bool runnable)
 		charge(p, t, true);
 }
 
-void OP(agentcg_tick, struct task_struct *p)
+SEC("struct_ops/agentcg_tick")
+void BPF_PROG(agentcg_tick, struct task_struct *p)
 {
 	struct task_ctx *t = ctx_of(p);
 
@@ -624,7 +607,8 @@ void OP(agentcg_tick, struct task_struct *p)
 }
 
 /* The ext core expects a true only if a task was named and could be served. */
-bool OP(agentcg_yield, struct task_struct *from, struct task_struct *to)
+SEC("struct_ops/agentcg_yield")
+bool BPF_PROG(agentcg_yield, struct task_struct *from, struct task_struct *to)
 {
 	struct task_ctx *t;
 
@@ -639,46 +623,20 @@ bool OP(agentcg_yield, struct task_struct *from, struct task_struct *to)
 
 /* ---- tasks and groups come and go --------------------------------------- */
 
-static struct agentcg_node *node_of(struct cgroup *cgrp)
+SEC("struct_ops.s/agentcg_init_task")
+s32 BPF_PROG(agentcg_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	__u64 id = cgrp->kn->id;
-	__u32 *slot = bpf_map_lookup_elem(&node_slots, &id);
+	struct task_ctx *t;
 
-	return slot ? node_at(*slot) : NULL;
-}
-
-/* The slot of the nearest group above and including @cgrp that has one. */
-static __u32 slot_of(struct cgroup *cgrp)
-{
-	struct cgroup_subsys_state *above;
-	__u32 *slot;
-	__u64 id;
-	int i;
-
-	bpf_for(i, 0, MAX_CGROUP_DEPTH) {
-		id = cgrp->kn->id;
-		slot = bpf_map_lookup_elem(&node_slots, &id);
-		if (slot)
-			return *slot;
-		above = cgrp->self.parent;
-		if (!above)
-			break;
-		cgrp = above->cgroup;
-	}
-	return 0;
-}
-
-s32 SLEEPABLE_OP(agentcg_init_task, struct task_struct *p, struct scx_init_task_args *args)
-{
-	struct task_ctx *t = bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-
+	t = bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!t)
 		return -ENOMEM;
 	*t = (struct task_ctx){ .slot = slot_of(args->cgroup) };
 	return 0;
 }
 
-void OP(agentcg_enable, struct task_struct *p)
+SEC("struct_ops/agentcg_enable")
+void BPF_PROG(agentcg_enable, struct task_struct *p)
 {
 	struct task_ctx *t = ctx_of(p);
 
@@ -689,7 +647,8 @@ void OP(agentcg_enable, struct task_struct *p)
 }
 
 /* It is not queued and not runnable meanwhile. */
-void OP(agentcg_cgroup_move, struct task_struct *p, struct cgroup *from, struct cgroup *to)
+SEC("struct_ops/agentcg_cgroup_move")
+void BPF_PROG(agentcg_cgroup_move, struct task_struct *p, struct cgroup *from, struct cgroup *to)
 {
 	struct task_ctx *t = ctx_of(p);
 
@@ -699,186 +658,23 @@ void OP(agentcg_cgroup_move, struct task_struct *p, struct cgroup *from, struct 
 	agentcg_set_vtime(p, node_at(t->slot)->task_clock);
 }
 
-static void set_limit(struct agentcg_node *n, u64 period_us, u64 quota_us, u64 burst_us)
-{
-	bool limited = period_us && quota_us != ~0ULL && quota_us < (1ULL << 43);
-
-	__sync_fetch_and_add(&nr_limited, (s32)limited - (s32)!!n->bw_period);
-	n->bw_period = 0;
-	n->bw_quota = quota_us * 1000;
-	n->bw_burst = burst_us * 1000;
-	n->bw_left = n->bw_quota;
-	n->bw_end = agentcg_now() + period_us * 1000;
-	if (limited)
-		n->bw_period = period_us * 1000;
-}
-
-/* Keeps what it is owed or owes as CPU time: it must not wait for a clock of other units. */
-static void set_weight(struct agentcg_node *n, u32 weight, bool idle)
-{
-	u32 old = n->idle ? 1 : n->weight;
-
-	n->weight = weight;
-	n->idle = idle;
-	n->inverse = agentcg_inverse(idle ? 1 : weight);
-	if (n->level)
-		n->vtime = agentcg_reweigh(n->vtime, node_at(n->parent)->clock, old, n->inverse);
-}
-
-static void init_node(struct agentcg_node *n, struct cgroup *cgrp, __u32 parent,
-		      const struct scx_cgroup_init_args *args)
-{
-	struct agentcg_node *above = node_at(parent);
-
-	n->parent = parent;
-	n->level = cgrp->level ? above->level + 1 : 0;
-	n->class = AGENTCG_CLASS_AUTO;
-	n->vtime = above->clock;
-	set_weight(n, args->weight, bpf_core_field_exists(args->sched_idle) && args->sched_idle);
-	n->clock = 0;
-	n->own_vtime = 0;
-	n->task_clock = 0;
-	n->nr_runnable = 0;
-	n->nr_own = 0;
-	n->nr_listed = 0;
-	n->nr_fast = 0;
-	n->listed = 0;
-	n->head = 0;
-	n->deadline = 0;
-	n->tokens = AGENTCG_BURST_AUTO;
-	n->tokens_at = agentcg_now();
-	n->usage = 0;
-	n->nr_switches = 0;
-	n->nr_fast_runs = 0;
-	n->nr_throttled = 0;
-	set_limit(n, args->bw_period_us, bpf_core_field_exists(args->bw_quota_us) ? args->bw_quota_us : ~0ULL,
-		  args->bw_burst_us);
-	n->cgroup_id = cgrp->kn->id;
-}
-
-/*
- * The slots below nr_slots have been used; those of them that are free are
- * linked by "next" from first_free.  cgroup_init() and cgroup_exit() are called
- * with the cgroup mutex held, so nothing here runs twice at once.
- */
-__u32 nr_slots;
-__u32 first_free;	/* slot + 1 */
-
-static __u32 take_slot(void)
-{
-	__u32 slot = first_free - 1;
-
-	if (first_free) {
-		first_free = node_at(slot)->next;
-		return slot;
-	}
-	slot = nr_slots;
-	/* The queue stays with the slot: destroying one that is not empty is an error. */
-	if (slot >= AGENTCG_MAX_NODES || scx_bpf_create_dsq(DSQ_GROUPS + slot, -1))
-		return NO_SLOT;
-	nr_slots++;
-	return slot;
-}
-
-static void give_slot(__u32 slot)
-{
-	struct agentcg_node *n = node_at(slot);
-
-	n->next = first_free;
-	first_free = slot + 1;
-}
-
-s32 SLEEPABLE_OP(agentcg_cgroup_init, struct cgroup *cgrp, struct scx_cgroup_init_args *args)
-{
-	__u64 id = cgrp->kn->id;
-	__u32 parent, slot;
-
-	parent = slot_of(cgrp);
-	if (cgrp->level && node_at(parent)->level >= AGENTCG_MAX_LEVEL)
-		return 0;
-	slot = take_slot();
-	if (slot == NO_SLOT) {
-		count(AGENTCG_SCHED_NO_NODE);
-		return 0;
-	}
-	init_node(node_at(slot), cgrp, parent, args);
-	if (bpf_map_update_elem(&node_slots, &id, &slot, BPF_ANY)) {
-		node_at(slot)->cgroup_id = 0;
-		give_slot(slot);
-		count(AGENTCG_SCHED_NO_NODE);
-	} else {
-		struct agentcg_hist *h = bpf_map_lookup_elem(&wakeups, &slot);
-
-		if (h)
-			__builtin_memset(h, 0, sizeof(*h));
-	}
-	return 0;
-}
-
-void OP(agentcg_cgroup_exit, struct cgroup *cgrp)
-{
-	__u64 id = cgrp->kn->id;
-	__u32 *found = bpf_map_lookup_elem(&node_slots, &id), slot;
-	struct agentcg_node *n;
-
-	if (!found)
-		return;
-	slot = *found;
-	n = node_at(slot);
-	bpf_map_delete_elem(&node_slots, &id);
-	set_limit(n, 0, 0, 0);
-	if (n->deadline)
-		__sync_fetch_and_add(&nr_deadlines, -1);
-	n->deadline = 0;
-	if (n->level)
-		delist(n);
-	n->cgroup_id = 0;
-	give_slot(slot);
-}
-
-void OP(agentcg_cgroup_set_weight, struct cgroup *cgrp, u32 weight)
-{
-	struct agentcg_node *n = node_of(cgrp);
-
-	if (n)
-		set_weight(n, weight, n->idle);
-}
-
-void OP(agentcg_cgroup_set_idle, struct cgroup *cgrp, bool idle)
-{
-	struct agentcg_node *n = node_of(cgrp);
-
-	if (n)
-		set_weight(n, n->weight, idle);
-}
-
-void OP(agentcg_cgroup_set_bandwidth, struct cgroup *cgrp, u64 period_us, u64 quota_us,
-		    u64 burst_us)
-{
-	struct agentcg_node *n = node_of(cgrp);
-
-	if (!n)
-		return;
-	set_limit(n, period_us, quota_us, burst_us);
-	/* Who was stopped may go on. */
-	wake_idle();
-}
-
 /* Without these two a CPU that comes or goes would end the scheduler. */
-void OP(agentcg_cpu_online, s32 cpu)
+SEC("struct_ops/agentcg_cpu_online")
+void BPF_PROG(agentcg_cpu_online, s32 cpu)
 {
 }
 
-void OP(agentcg_cpu_offline, s32 cpu)
+SEC("struct_ops/agentcg_cpu_offline")
+void BPF_PROG(agentcg_cpu_offline, s32 cpu)
 {
 }
 
-s32 SLEEPABLE_OP(agentcg_init)
+SEC("struct_ops.s/agentcg_init")
+s32 BPF_PROG(agentcg_init)
 {
 	s32 r;
 
-	nr_slots = 0;
-	first_free = 0;
+	forget_groups();
 	injected = 0;
 	r = scx_bpf_create_dsq(DSQ_GPU, -1);
 	if (!r)
@@ -890,7 +686,8 @@ s32 SLEEPABLE_OP(agentcg_init)
 	return r ?: start_timers();
 }
 
-void OP(agentcg_exit, struct scx_exit_info *info)
+SEC("struct_ops/agentcg_exit")
+void BPF_PROG(agentcg_exit, struct scx_exit_info *info)
 {
 	__u32 zero = 0;
 	struct agentcg_sched_exit *e = bpf_map_lookup_elem(&sched_exit, &zero);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the CPU scheduler knows about a task, and the queues a task can be in. */
+/* What the CPU scheduler knows about a task, the queues a task can be in, and what is counted. */
 #ifndef _AGENTCG_TASK_BPF_H
 #define _AGENTCG_TASK_BPF_H
 
@@ -46,6 +46,28 @@ struct {
 static __always_inline struct task_ctx *ctx_of(struct task_struct *p)
 {
 	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AGENTCG_MAX_NODES);
+	__type(key, __u32);
+	__type(value, struct agentcg_hist);
+} wakeups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, AGENTCG_NR_SCHED_COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} sched_counters SEC(".maps");
+
+static void count(__u32 counter)
+{
+	__u64 *value = bpf_map_lookup_elem(&sched_counters, &counter);
+
+	if (value)
+		(*value)++;
 }
 
 #endif

@@ -109,7 +109,7 @@ static __always_inline struct agentcg_node *node_at(__u32 slot)
 
 static __always_inline bool waiting(const struct agentcg_node *n)
 {
-	return *(volatile __s32 *)&n->nr_own > 0 || *(volatile __s32 *)&n->nr_listed > 0;
+	return n->nr_own > 0 || n->nr_listed > 0;
 }
 
 /* ---- cpu.max ------------------------------------------------------------ */
@@ -227,7 +227,8 @@ static void activate_path(__u32 slot)
 		if (__sync_fetch_and_add(&n->nr_runnable, 1) || !n->level)
 			break;
 		slot = n->parent;
-		n->vtime = agentcg_join(n->vtime, node_at(slot)->clock, n->inverse, AGENTCG_LAG_KEEP);
+		n->vtime = agentcg_join(n->vtime, node_at(slot)->clock, n->inverse,
+					AGENTCG_LAG_KEEP);
 	}
 }
 
@@ -315,10 +316,10 @@ static void add_waiting(__u32 slot)
 	__sync_fetch_and_add(&n->nr_own, 1);
 	for (i = 0; i <= AGENTCG_MAX_LEVEL; i++) {
 		n = node_at(slot);
-		n->seq++;
+		__sync_fetch_and_add(&n->seq, 1);
 		if (!n->level)
 			break;
-		if (!*(volatile __u32 *)&n->listed && enlist(n, slot))
+		if (!n->listed && enlist(n, slot))
 			__sync_fetch_and_add(&node_at(n->parent)->nr_listed, 1);
 		slot = n->parent;
 	}
@@ -357,7 +358,8 @@ static __always_inline bool has_own(const struct agentcg_node *n, const struct s
 {
 	const struct skip *s = &skip->of[valid(slot)];
 
-	return *(volatile __s32 *)&n->nr_own > 0 && (s->own_seq != n->seq || !later_than(s->own_until, now));
+	return n->nr_own > 0 &&
+		(s->own_seq != n->seq || !later_than(s->own_until, now));
 }
 
 /* ---- whose turn is it? -------------------------------------------------- */
@@ -474,17 +476,20 @@ __weak int find_turn(__u32 cpu, __u64 now, __u64 wall)
 
 		parent = node_at(at);
 		seq = parent->seq;
-		mine = on_path && parent->level < c->level && parent->level < AGENTCG_MAX_LEVEL ?
-			c->path[parent->level + 1] : NO_SLOT;
+		mine = NO_SLOT;
+		if (on_path && parent->level < c->level && parent->level < AGENTCG_MAX_LEVEL)
+			mine = c->path[parent->level + 1];
 		here = on_path && mine == NO_SLOT;
 		t.except = mine;
 		if (mine != NO_SLOT) {
 			child = node_at(mine);
-			bonus = c->owed > child->level ? agentcg_vtime(AGENTCG_OWED, child->inverse) : 0;
+			bonus = 0;
+			if (c->owed > child->level)
+				bonus = agentcg_vtime(AGENTCG_OWED, child->inverse);
 			if (has_bandwidth(child, now))
 				consider(&t, mine, child->vtime, key_of(child, wall) - bonus);
 		}
-		if (*(volatile __s32 *)&parent->nr_listed > 0)
+		if (parent->nr_listed > 0)
 			look_at_children(at, &t);
 		/* Tasks that sit here beside child groups are one of them. */
 		if (here || has_own(parent, skip, at, now)) {
