@@ -32,6 +32,11 @@ root: ; @scripts/root
 build: root
 	$(IN_ROOT) $(MAKE) -s -j2 module KVERS="6.12 7.2 7.3"
 	$(IN_ROOT) $(MAKE) -s -j2 tests
+	@$(MAKE) -s $(O)/bpf/verifier.txt
+
+# What the programs cost the kernel's verifier; of those that have changed it is printed.
+$(O)/bpf/verifier.txt: $(wildcard $(O)/bpf/*.bpf.o) scripts/verifier scripts/lib/verifier.c
+	@scripts/verifier >$@.tmp && mv $@.tmp $@ && cat $@
 
 demo: build ; @scripts/demo
 check: build ; @tests/run

@@ -38,7 +38,8 @@ real_complaints() {
 #  LINUX_VERSION_CODE, CONSTANT_COMPARISON  module/compat is for them, and CONSTANT_COMPARISON misreads KERNEL_VERSION()
 #  CAMELCASE                                the only one is _Static_assert
 #  AVOID_EXTERNS                            kfuncs are declared "extern ... __ksym" in BPF
-kernel_ignore=ALLOC_WITH_SIZEOF,CONSTANT_COMPARISON,CAMELCASE,AVOID_EXTERNS
+#  VOLATILE                                 knobs of BPF programs are "const volatile": the loader sets them
+kernel_ignore=ALLOC_WITH_SIZEOF,CONSTANT_COMPARISON,CAMELCASE,AVOID_EXTERNS,VOLATILE
 versions_ignore=$kernel_ignore,LINUX_VERSION_CODE
 # Tracepoints are written as in the kernel's include/trace/events, which is laid out otherwise than functions.
 trace_ignore=$kernel_ignore,OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT
