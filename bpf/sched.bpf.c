@@ -457,6 +457,13 @@ static bool goes_on(struct task_ctx *t, __u64 now)
 	return true;
 }
 
+/* A reader under RCU is not interrupted in the middle, but for once: see rescue.bpf.h. */
+static bool ends_reading(const struct task_struct *prev, struct task_ctx *t)
+{
+	t->extended = !t->extended && is_reader(prev);
+	return t->extended;
+}
+
 SEC("struct_ops/agentcg_dispatch")
 void BPF_PROG(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 {
@@ -485,7 +492,7 @@ void BPF_PROG(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 	}
 	if (out_of_turn())
 		return;
-	if (t && c->prev && goes_on(t, now)) {
+	if (t && c->prev && (goes_on(t, now) || ends_reading(prev, t))) {
 		keep(prev, t, c);
 		return;
 	}

@@ -33,7 +33,7 @@ struct task_ctx {
 	__u32 fast_in;		/* slot + 1 of whose nr_fast it is counted in */
 	__u32 gpu;
 	__u32 yielded;
-	__u32 pad;
+	__u32 extended;		/* got a slice more, to end what it read under RCU */
 };
 
 struct {
@@ -46,6 +46,12 @@ struct {
 static __always_inline struct task_ctx *ctx_of(struct task_struct *p)
 {
 	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
+}
+
+/* In a kernel that interrupts such tasks (CONFIG_PREEMPT_RCU). */
+static bool is_reader(const struct task_struct *p)
+{
+	return bpf_core_field_exists(p->rcu_read_lock_nesting) && p->rcu_read_lock_nesting > 0;
 }
 
 struct {
