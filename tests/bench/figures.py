@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Figures of a benchmark: the list in build/bench/NAME.json and its table."""
 import json
+import os
 import statistics
 
 
@@ -40,7 +41,14 @@ class Figures:
                          f"{r['median']:9.4g} {r['max']:9.4g} {r['runs']:4}  {r['unit']}")
         return "\n".join(lines)
 
+    def load(self, path):
+        """What another boot has measured for the same list, if anything."""
+        if os.path.exists(path):
+            with open(path) as f:
+                self.rows = json.load(f)
+
     def write(self, path):
+        self.rows.sort(key=lambda r: r["id"].split("-")[0])
         with open(path, "w") as f:
             json.dump(self.rows, f, indent=1)
             f.write("\n")
