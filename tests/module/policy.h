@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the module's tests and benchmarks share: test cgroups, the test policy,
- * and a child process ("eater") that allocates when it is told.
+ * What the module's tests and benchmarks share: the test policy and a child
+ * process ("eater") that allocates when it is told.
  */
 #ifndef _TEST_POLICY_H
 #define _TEST_POLICY_H
@@ -12,27 +12,12 @@
 #include "agentcg.h"
 #include "fixed.h"
 #include "fixed.skel.h"
+#include "group.h"
 
 #define MIB		(1024 * 1024L)
 #define BATCH_PAGES	64	/* MEMCG_CHARGE_BATCH, include/linux/memcontrol.h */
 #define HUGE_PAGES	512
 #define PAGE		4096L
-
-double now_ms(void);
-
-/* A cgroup below /sys/fs/cgroup/agentcg-test; @name may have slashes. */
-struct group {
-	char path[256];
-	__u64 id;
-};
-
-/* 0 or a negative errno; makes parents too and gives them +memory. */
-int group_make(struct group *g, const char *name);
-void group_remove(struct group *g);
-int group_write(const struct group *g, const char *file, const char *text);
-/* A number in a file, after @key if not NULL; -1 when it is not there. */
-long group_read(const struct group *g, const char *file, const char *key);
-long group_usage(const struct group *g);
 
 /* The test policy, loaded and attached to @g; NULL and errno on failure. */
 struct policy {
@@ -74,7 +59,5 @@ void eater_want(struct eater *e, long pages);
 bool eater_done(struct eater *e, long ms);
 long eater_touched(struct eater *e);
 void eater_stop(struct eater *e);
-
-void sleep_ms(long ms);
 
 #endif

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Whom the scheduler leaves alone: real-time tasks, and the kernel's own
+ * threads, which share the machine with
+ *
+ *	agentcg-test/hogs	weight 10000, 4 hogs for each CPU
+ */
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+#define WINDOW_MS	2000
+
+FIXTURE(realtime) {
+	struct group hogs, other;
+	struct worker worker;
+};
+
+FIXTURE_SETUP(realtime)
+{
+	ASSERT_TRUE(sched_running());
+	ASSERT_EQ(0, group_make(&self->hogs, "hogs"));
+	ASSERT_EQ(0, group_make(&self->other, "other"));
+	ASSERT_EQ(0, group_set(&self->hogs, "cpu.weight", 10000));
+}
+
+FIXTURE_TEARDOWN(realtime)
+{
+	worker_stop(&self->worker);
+	group_remove(&self->hogs);
+	group_remove(&self->other);
+	EXPECT_TRUE(sched_running());
+}
+
+/* Its latency beside the hogs is that of an idle machine, within a slice. */
+TEST_F(realtime, a_fifo_task_waits_for_nobody)
+{
+	static const struct work fifo = { .run_us = 1000, .sleep_us = 10000, .fifo = 10 };
+	double idle, busy;
+	long from;
+
+	ASSERT_EQ(0, worker_start(&self->worker, &self->other, &fifo));
+	sleep_ms(WINDOW_MS);
+	idle = worker_late_us(&self->worker, 0, 50);
+	ASSERT_EQ(0, hogs_start(&self->hogs, 4 * get_nprocs()));
+	from = self->worker.log->rounds;
+	sleep_ms(WINDOW_MS);
+	busy = worker_late_us(&self->worker, from, 50);
+	TH_LOG("median: idle machine %.0f us, hogs %.0f us", idle, busy);
+	EXPECT_LT(100, self->worker.log->rounds - from);
+	EXPECT_GE(idle + 1500, busy);
+}
+
+/* A real-time task that never sleeps has all of its CPU but what the kernel keeps for others. */
+TEST_F(realtime, a_fifo_hog_is_not_counted_against_its_group)
+{
+	static const struct work fifo = { .cpus = 1, .fifo = 10 };
+	struct group groups[2] = { self->hogs, self->other };
+	double cpus[2], used;
+
+	ASSERT_EQ(0, group_set(&self->hogs, "cpu.weight", 100));
+	ASSERT_EQ(0, hogs_start(&self->hogs, 2));
+	ASSERT_EQ(0, hogs_start(&self->other, 2));
+	ASSERT_EQ(0, worker_start(&self->worker, &self->other, &fifo));
+	sleep_ms(500);
+	used = worker_cpu_ms(&self->worker);
+	measure(groups, cpus, 2, WINDOW_MS);
+	used = (worker_cpu_ms(&self->worker) - used) / WINDOW_MS;
+	EXPECT_LE(0.85, used);
+	/* What is left is shared equally. */
+	EXPECT_NEAR(cpus[0], cpus[1] - used, 20, "the others of the group");
+}
+
+static double write_and_sync(struct __test_metadata *_metadata)
+{
+	static char block[1 << 16];
+	double began = now_ms();
+	int i, fd;
+
+	fd = open("/scratch/sched-test", O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+	ASSERT_LE(0, fd);
+	for (i = 0; i < 64; i++)
+		ASSERT_EQ(sizeof(block), write(fd, block, sizeof(block)));
+	ASSERT_EQ(0, fsync(fd));
+	close(fd);
+	unlink("/scratch/sched-test");
+	return now_ms() - began;
+}
+
+/* 4 MiB take the flusher, the journal and the disk's threads. */
+TEST_F(realtime, a_file_reaches_the_disk)
+{
+	double idle, busy;
+
+	if (access("/scratch", W_OK))
+		SKIP(return, "no /scratch to write to");
+	write_and_sync(_metadata);
+	idle = write_and_sync(_metadata);
+	ASSERT_EQ(0, hogs_start(&self->hogs, 4 * get_nprocs()));
+	sleep_ms(500);
+	busy = write_and_sync(_metadata);
+	TH_LOG("4 MiB: idle machine %.0f ms, hogs %.0f ms", idle, busy);
+	EXPECT_GE(20 * idle + 1000, busy);
+}
+
+/* The RCU threads end a grace period, and cgroups that were removed are gone. */
+TEST_F(realtime, grace_periods_end)
+{
+	double began, worst = 0;
+	struct group g;
+	int i;
+
+	ASSERT_EQ(0, hogs_start(&self->hogs, 4 * get_nprocs()));
+	sleep_ms(500);
+	for (i = 0; i < 10; i++) {
+		began = now_ms();
+		ASSERT_EQ(0, syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0));
+		ASSERT_EQ(0, group_make(&g, "gone"));
+		group_remove(&g);
+		if (now_ms() - began > worst)
+			worst = now_ms() - began;
+	}
+	TH_LOG("the longest of 10: %.0f ms", worst);
+	EXPECT_GE(1000, worst);
+}
+
+int main(int argc, char **argv)
+{
+	return sched_main(argc, argv);
+}
