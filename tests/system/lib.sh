@@ -30,7 +30,7 @@ listening() { "$agentcg" status >/dev/null 2>&1; }
 start_daemon() {
 	"$out/agentcgd" --foreground --policy "$work/policy.conf" </dev/null >>"$work/daemon.log" 2>&1 &
 	daemon=$!
-	eventually 30 listening || { echo "Bail out! the daemon does not answer"; tail -n 20 "$work/daemon.log"; exit 1; }
+	eventually 60 listening || { echo "Bail out! the daemon does not answer"; tail -n 20 "$work/daemon.log"; exit 1; }
 }
 
 # kill_daemon [SIGNAL]

@@ -12,6 +12,10 @@ Reserve=32Mi
 X
 start_daemon
 
+# It is loaded after the daemon has begun to serve, and is part of what there is.
+scheduled() { [ "$(status .pool.scheduler)" = sched_ext ]; }
+check "the CPU scheduler is loaded" eventually 90 scheduled
+
 # What there is in the kernel without any session; must be the same in the end.
 slots() {
 	bpftool -j map dump pinned $pins/call_slots | jq length
@@ -127,6 +131,7 @@ check "... and there were enough of them" test "$(cat "$work"/w?.codes | grep -c
 echo "# exit codes: $(cat "$work"/w?.codes | grep -cvx 125) of commands, $(cat "$work"/w?.codes | grep -cx 125) times nobody answered"
 no_sessions() { [ "$(status '.sessions | length')" = 0 ]; }
 check "no session is left" eventually 30 no_sessions
+eventually 90 scheduled
 inventory >"$work/after"
 check "no slot, pin, program, group or reference has leaked" diff "$work/before" "$work/after"
 like "the log tells no warning" "$(grep -cE 'cannot|failed' "$work/daemon.log")" '^0$'

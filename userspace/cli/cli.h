@@ -22,6 +22,7 @@ enum {
 
 int agentcg_cmd_run(int argc, char **argv);
 int agentcg_cmd_status(int argc, char **argv);
+int agentcg_cmd_sched(int argc, char **argv);
 int agentcg_cmd_doctor(int argc, char **argv);
 int agentcg_cmd_record(int argc, char **argv);
 int agentcg_cmd_replay(int argc, char **argv);

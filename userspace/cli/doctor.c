@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* agentcg doctor: what can be enforced here, one line for each condition. */
 #include <stdio.h>
+#include <time.h>
 
 #include "cli.h"
 #include "client.h"
 #include "probe.h"
+#include "scx.h"
 #include "util.h"
 
 static const char help[] =
@@ -18,6 +20,33 @@ static const char help[] =
 	"\n"
 	"The exit code is 0 if memory can be enforced in the kernel, 1 if not.\n";
 
+/* As the daemon knows it, or without one as the kernel's files tell. */
+static void check_scheduler(struct agentcg_probe *probe, sd_json_variant *pool)
+{
+	struct agentcg_finding *f = agentcg_probe_add(probe, "scheduler");
+	time_t since = (time_t)(agentcg_json_u64(pool, "schedulerSinceUSec") / USEC_PER_SEC);
+	const char *reason = agentcg_json_string(pool, "schedulerReason");
+	struct agentcg_scx scx;
+	char text[32] = "?";
+	struct tm tm;
+
+	agentcg_scx_look("", &scx);
+	if (since) {
+		if (localtime_r(&since, &tm))
+			strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+		agentcg_finding_set(f, AGENTCG_LEVEL_OK, "sched_ext scheduler %s is running since %s",
+				    AGENTCG_SCX_NAME, text);
+	} else if (pool) {
+		agentcg_finding_set(f, AGENTCG_LEVEL_LIMITED, "the kernel shares CPU time by cpu.weight: %s",
+				    reason ?: "the daemon is older than this command");
+	} else if (agentcg_scx_is_ours(&scx)) {
+		agentcg_finding_set(f, AGENTCG_LEVEL_OK, "sched_ext scheduler %s is running, without the daemon",
+				    scx.name);
+	} else {
+		agentcg_finding_set(f, AGENTCG_LEVEL_LIMITED, "the kernel shares CPU time by cpu.weight: the daemon loads the scheduler, and does not run");
+	}
+}
+
 static void check_daemon(struct agentcg_probe *probe, const char *socket)
 {
 	_cleanup_(sd_varlink_unrefp) sd_varlink *link = NULL;
@@ -29,6 +58,7 @@ static void check_daemon(struct agentcg_probe *probe, const char *socket)
 	if (agentcg_client_connect(socket, &link, why) < 0 ||
 	    agentcg_client_call(link, "GetStatus", NULL, &status, why) < 0) {
 		agentcg_finding_set(f, AGENTCG_LEVEL_MISSING, "%s", why);
+		check_scheduler(probe, NULL);
 		return;
 	}
 	pool = sd_json_variant_by_key(status, "pool");
@@ -39,6 +69,7 @@ static void check_daemon(struct agentcg_probe *probe, const char *socket)
 	else
 		agentcg_finding_set(f, AGENTCG_LEVEL_LIMITED, "running, enforcement is %s: %s", enforcement,
 				    reason ?: "it gave no reason");
+	check_scheduler(probe, pool);
 }
 
 static int print_json(const struct agentcg_probe *probe)

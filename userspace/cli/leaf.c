@@ -71,7 +71,9 @@ int agentcg_leaf_begin(struct agentcg_leaf *leaf, const struct agentcg_wish *wis
 			OPTIONAL("priority", wish->priority),
 			OPTIONAL("memory", wish->memory),
 			OPTIONAL("memoryMax", wish->memory_max),
-			OPTIONAL("timeoutUSec", wish->timeout));
+			OPTIONAL("timeoutUSec", wish->timeout),
+			SD_JSON_BUILD_PAIR_CONDITION(!!wish->latency, "latency", SD_JSON_BUILD_STRING(wish->latency)),
+			OPTIONAL("deadlineUSec", wish->deadline));
 	if (r >= 0) {
 		r = agentcg_client_call(leaf->link, "BeginCall", parameters, &answer, why);
 		if (r < 0)

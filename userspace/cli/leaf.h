@@ -16,12 +16,15 @@ struct agentcg_wish {
 	uint64_t memory;	/* bytes */
 	uint64_t memory_max;	/* bytes */
 	uint64_t timeout;	/* usec */
+	const char *latency;	/* "interactive", "batch" or NULL */
+	uint64_t deadline;	/* usec */
 };
 
 #define AGENTCG_WISH_NONE						\
 	((struct agentcg_wish){						\
 		.priority = UINT64_MAX, .memory = UINT64_MAX,		\
 		.memory_max = UINT64_MAX, .timeout = UINT64_MAX,	\
+		.deadline = UINT64_MAX,					\
 	})
 
 struct agentcg_leaf {

@@ -13,12 +13,13 @@ static const struct {
 } commands[] = {
 	{ "run",	agentcg_cmd_run,	"Run a command as a tool call, in a cgroup of its own" },
 	{ "status",	agentcg_cmd_status,	"Show the pool, the sessions and their tool calls" },
+	{ "sched",	agentcg_cmd_sched,	"Show what CPU time they asked for and got, and how long they waited" },
 	{ "session",	agentcg_cmd_session,	"Open or close a session" },
 	{ "release",	agentcg_cmd_release,	"Let a held tool call go on" },
 	{ "record",	agentcg_cmd_record,	"Record how much memory and CPU a command uses" },
 	{ "replay",	agentcg_cmd_replay,	"Use memory as a recorded command did" },
 	{ "doctor",	agentcg_cmd_doctor,	"Tell what can be enforced here, and why not" },
-	{ "unload",	agentcg_cmd_unload,	"Remove the policy from the kernel" },
+	{ "unload",	agentcg_cmd_unload,	"Remove the policy and the scheduler from the kernel" },
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -28,7 +29,7 @@ static void usage(FILE *f)
 	size_t i;
 
 	fputs("Usage: agentcg COMMAND [ARGUMENT...]\n\n"
-	      "Keeps the tool calls of AI agents within the memory that there is.\n\n", f);
+	      "Keeps the tool calls of AI agents within the memory and CPU time that there is.\n\n", f);
 	for (i = 0; i < NR_COMMANDS; i++)
 		fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].description);
 	fputs("\nagentcg COMMAND --help tells about each; agentcg --version, which version this is.\n", f);

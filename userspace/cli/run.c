@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "class.h"
 #include "cli.h"
 #include "launch.h"
 #include "util.h"
@@ -20,6 +21,9 @@ static const char help[] =
 	"      --memory SIZE      what it will probably need: 512Mi, 2Gi; not a limit\n"
 	"      --memory-max SIZE  the most that it may use\n"
 	"      --timeout T        kill it after this time: 30s, 5m\n"
+	"      --latency CLASS    interactive: first when it wakes up; batch: never before others\n"
+	"                         (short commands are found out by what they use)\n"
+	"      --deadline T       when it should be done: before its equals as that comes closer\n"
 	"      --json             write the result as JSON to standard error\n"
 	"      --result FILE      write the result as JSON to FILE\n"
 	"      --socket PATH      where the daemon listens ($AGENTCG_SOCKET)\n"
@@ -35,7 +39,29 @@ struct options {
 	struct agentcg_wish wish;
 };
 
-enum { SESSION = OPT_FIRST, PRIORITY, MEMORY, MEMORY_MAX, TIMEOUT, JSON, RESULT, SOCKET };
+enum { SESSION = OPT_FIRST, PRIORITY, MEMORY, MEMORY_MAX, TIMEOUT, LATENCY, DEADLINE, JSON, RESULT, SOCKET };
+
+static int take_latency(struct options *o, const char *value)
+{
+	uint32_t class;
+
+	if (agentcg_parse_latency(value, &class) < 0) {
+		agentcg_usage_error("--latency: \"%s\" is no class: say interactive or batch", value);
+		return -EINVAL;
+	}
+	o->wish.latency = value;
+	return 0;
+}
+
+static int take_deadline(struct options *o, const char *value)
+{
+	int r = agentcg_opt_time("--deadline", value, &o->wish.deadline);
+
+	if (r < 0 || o->wish.deadline)
+		return r;
+	agentcg_usage_error("--deadline: say a time above 0, such as 30s");
+	return -EINVAL;
+}
 
 static int take_option(struct options *o, int c)
 {
@@ -57,6 +83,10 @@ static int take_option(struct options *o, int c)
 		return agentcg_opt_size("--memory-max", optarg, &o->wish.memory_max);
 	case TIMEOUT:
 		return agentcg_opt_time("--timeout", optarg, &o->wish.timeout);
+	case LATENCY:
+		return take_latency(o, optarg);
+	case DEADLINE:
+		return take_deadline(o, optarg);
 	case JSON:
 		o->json = true;
 		return 0;
@@ -80,6 +110,8 @@ static int parse(int argc, char **argv, struct options *o, int *ret_exit)
 		{ "memory", required_argument, NULL, MEMORY },
 		{ "memory-max", required_argument, NULL, MEMORY_MAX },
 		{ "timeout", required_argument, NULL, TIMEOUT },
+		{ "latency", required_argument, NULL, LATENCY },
+		{ "deadline", required_argument, NULL, DEADLINE },
 		{ "json", no_argument, NULL, JSON },
 		{ "result", required_argument, NULL, RESULT },
 		{ "socket", required_argument, NULL, SOCKET },

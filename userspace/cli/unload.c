@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * agentcg unload: the policy stays in the kernel when the daemon ends; this
- * takes it out by removing what pins it.
+ * agentcg unload: the policy and the scheduler stay in the kernel when the
+ * daemon ends; this takes them out by removing what pins them.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -10,13 +10,15 @@
 
 #include "cli.h"
 #include "client.h"
+#include "scx.h"
 #include "util.h"
 
 static const char help[] =
 	"Usage: agentcg unload [OPTION...]\n"
 	"\n"
-	"Removes the policy that outlives the daemon, so that the module can be removed.\n"
-	"Nothing is held or protected any more; limits stay. Stop the daemon first.\n"
+	"Removes the policy and the CPU scheduler that outlive the daemon, so that the module\n"
+	"can be removed. Nothing is held or protected any more, and CPU time is shared by\n"
+	"cpu.weight; limits stay. Stop the daemon first.\n"
 	"\n"
 	"      --json           print the result as JSON\n"
 	"      --socket PATH    where the daemon listens ($AGENTCG_SOCKET)\n"
@@ -60,6 +62,22 @@ static int references(void)
 	return f && fscanf(f, "%d", &n) == 1 ? n : -1;
 }
 
+static bool scheduler_runs(void)
+{
+	struct agentcg_scx scx;
+
+	agentcg_scx_look("", &scx);
+	return agentcg_scx_is_ours(&scx);
+}
+
+static void wait_for_scheduler(void)
+{
+	uint64_t end = now_usec(CLOCK_MONOTONIC) + DETACH_USEC;
+
+	while (scheduler_runs() && now_usec(CLOCK_MONOTONIC) < end)
+		usleep(RETRY_USEC);
+}
+
 static int wait_for_detach(void)
 {
 	uint64_t end = now_usec(CLOCK_MONOTONIC) + DETACH_USEC;
@@ -70,13 +88,14 @@ static int wait_for_detach(void)
 	return n;
 }
 
-static int tell(int pins, int refs, bool json)
+static int tell(int pins, int refs, bool scheduler, bool json)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
 
 	if (json) {
 		if (sd_json_buildo(&v,
 			SD_JSON_BUILD_PAIR_INTEGER("pinsRemoved", pins),
+			SD_JSON_BUILD_PAIR_BOOLEAN("schedulerRemoved", scheduler),
 			SD_JSON_BUILD_PAIR_BOOLEAN("moduleLoaded", refs >= 0),
 			SD_JSON_BUILD_PAIR_INTEGER("moduleReferences", refs < 0 ? 0 : refs)) < 0)
 			return EXIT_FAILURE;
@@ -86,6 +105,8 @@ static int tell(int pins, int refs, bool json)
 		printf("%d pins removed: nothing is held or protected any more\n", pins);
 	else
 		puts("there was no policy to remove");
+	if (scheduler)
+		puts("the CPU scheduler has ended: CPU time is shared by cpu.weight");
 	if (refs > 0)
 		printf("the module is still used %d times: some program holds the policy open (bpftool link shows it)\n", refs);
 	else if (!refs)
@@ -104,6 +125,7 @@ int agentcg_cmd_unload(int argc, char **argv)
 	_cleanup_(sd_varlink_unrefp) sd_varlink *link = NULL;
 	const char *socket = agentcg_client_socket();
 	bool json = false;
+	bool scheduler;
 	int c, pins;
 
 	while ((c = agentcg_getopt(argc, argv, ":h", options, help)) >= 0) {
@@ -122,11 +144,13 @@ int agentcg_cmd_unload(int argc, char **argv)
 		agentcg_say("the daemon runs and keeps the policy in use; stop it first: systemctl stop agentcgd");
 		return EXIT_FAILURE;
 	}
+	scheduler = scheduler_runs();
 	pins = remove_pins();
 	if (pins < 0) {
 		agentcg_say("cannot remove %s: %s%s", PINS, strerror(-pins),
 			    pins == -EACCES || pins == -EPERM ? "; run it as root" : "");
 		return EXIT_FAILURE;
 	}
-	return tell(pins, wait_for_detach(), json);
+	wait_for_scheduler();
+	return tell(pins, wait_for_detach(), scheduler && !scheduler_runs(), json);
 }

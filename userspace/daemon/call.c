@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "cgroup.h"
+#include "class.h"
 #include "climb.h"
 #include "decide.h"
 #include "end.h"
@@ -13,6 +14,7 @@
 #include "log.h"
 #include "priority.h"
 #include "record.h"
+#include "scheduler.h"
 #include "session.h"
 #include "size.h"
 #include "watch.h"
@@ -224,6 +226,8 @@ int agentcg_call_new(struct session *s, bool agent, const struct call_grant *gra
 	c->grant = *grant;
 	c->command = sd_json_variant_ref(command);
 	c->started_usec = now_usec(CLOCK_BOOTTIME);
+	if (grant->deadline_usec != AGENTCG_NONE)
+		c->due_usec = now_usec(CLOCK_MONOTONIC) + grant->deadline_usec;
 
 	leaf = agentcg_call_leaf(c, buf);
 	if (mkdirat(s->fd, leaf, 0755) < 0)
@@ -248,6 +252,7 @@ int agentcg_call_new(struct session *s, bool agent, const struct call_grant *gra
 		agentcg_cgroup_remove(s->fd, leaf);
 		return r;
 	}
+	agentcg_scheduler_hint(s->m->scheduler, c);
 	*ret = TAKE_PTR(c);
 	return 0;
 }
@@ -382,5 +387,9 @@ int agentcg_call_build(struct call *c, sd_json_variant **ret)
 		SD_JSON_BUILD_PAIR_UNSIGNED("holds", state.holds),
 		SD_JSON_BUILD_PAIR_CONDITION(c->grant.timeout_usec != AGENTCG_NONE, "timeoutUSec",
 					     SD_JSON_BUILD_UNSIGNED(c->grant.timeout_usec)),
+		SD_JSON_BUILD_PAIR_CONDITION(c->grant.latency != AGENTCG_CLASS_AUTO, "latency",
+					     SD_JSON_BUILD_STRING(agentcg_class_name(c->grant.latency))),
+		SD_JSON_BUILD_PAIR_CONDITION(c->due_usec != 0, "deadlineUSec",
+					     SD_JSON_BUILD_UNSIGNED(agentcg_sub(c->due_usec, now_usec(CLOCK_MONOTONIC)))),
 		SD_JSON_BUILD_PAIR_UNSIGNED("ageUSec", agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec)));
 }

@@ -30,6 +30,7 @@ struct call {
 	struct call_grant grant;
 	sd_json_variant *command;	/* array of strings, for people */
 	uint64_t started_usec;		/* CLOCK_BOOTTIME */
+	uint64_t due_usec;		/* its deadline, CLOCK_MONOTONIC; 0: none */
 	enum agentcg_fate fate;
 
 	int fd;				/* the leaf */

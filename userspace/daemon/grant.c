@@ -89,10 +89,30 @@ static void grant_memory(const struct agentcg_policy *policy, uint64_t room,
 	}
 }
 
+/*
+ * Anybody may declare anything: a class or a deadline changes who comes first,
+ * not how much one gets.
+ */
+static void grant_cpu(const char *weights_only, const struct call_wish *wish, struct call_grant *ret,
+		      struct notes *notes)
+{
+	bool asked = wish->latency != AGENTCG_CLASS_AUTO || wish->deadline_usec != AGENTCG_UNSET;
+
+	ret->latency = wish->latency;
+	ret->deadline_usec = AGENTCG_NONE;
+	if (wish->deadline_usec != AGENTCG_UNSET)
+		ret->deadline_usec = wish->deadline_usec;
+	if (asked && weights_only)
+		agentcg_note(notes, "latency and deadline have no effect now: %s", weights_only);
+	if (ret->deadline_usec != AGENTCG_NONE && ret->deadline_usec > ret->timeout_usec)
+		agentcg_note(notes, "deadline %s is after the timeout: the call is killed at %s",
+			     TIME(ret->deadline_usec), TIME(ret->timeout_usec));
+}
+
 void agentcg_grant_call(const struct agentcg_policy *policy, bool root,
 			const struct session_grant *session, uint64_t pool_max,
-			const struct call_wish *wish, struct call_grant *ret,
-			struct notes *notes)
+			const char *weights_only, const struct call_wish *wish,
+			struct call_grant *ret, struct notes *notes)
 {
 	uint64_t room = min_u64(session->budget, pool_max - policy->reserve);
 
@@ -119,4 +139,5 @@ void agentcg_grant_call(const struct agentcg_policy *policy, bool root,
 		else
 			ret->timeout_usec = wish->timeout_usec;
 	}
+	grant_cpu(weights_only, wish, ret, notes);
 }

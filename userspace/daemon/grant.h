@@ -6,6 +6,7 @@
 #ifndef _AGENTCG_GRANT_H
 #define _AGENTCG_GRANT_H
 
+#include "agentcg_sched.h"
 #include "notes.h"
 #include "policy.h"
 
@@ -36,6 +37,8 @@ struct call_wish {
 	uint64_t memory;
 	uint64_t memory_max;
 	uint64_t timeout_usec;
+	uint32_t latency;	/* enum agentcg_class */
+	uint64_t deadline_usec;	/* from now on */
 };
 
 struct call_grant {
@@ -43,11 +46,17 @@ struct call_grant {
 	uint64_t memory;
 	uint64_t memory_max;	/* AGENTCG_NONE: no limit of its own */
 	uint64_t timeout_usec;	/* AGENTCG_NONE: none */
+	uint32_t latency;	/* enum agentcg_class: AUTO, BATCH or INTERACTIVE */
+	uint64_t deadline_usec;	/* AGENTCG_NONE: none */
 };
 
+/* Nobody means a deadline beyond a year, and its sums stay far below 2^63 ns. */
+#define AGENTCG_DEADLINE_MAX_USEC	(366ULL * 24 * 3600 * USEC_PER_SEC)
+
+/* @weights_only: why classes and deadlines have no effect; NULL: they have. */
 void agentcg_grant_call(const struct agentcg_policy *policy, bool root,
 			const struct session_grant *session, uint64_t pool_max,
-			const struct call_wish *wish, struct call_grant *ret,
-			struct notes *notes);
+			const char *weights_only, const struct call_wish *wish,
+			struct call_grant *ret, struct notes *notes);
 
 #endif

@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Everything is pinned below AGENTCG_PINS, the link last: a directory with a
- * link in it is complete.  So a daemon that is killed anywhere in here leaves
- * either a policy in force that the next one takes over, or rubbish that the
- * next one removes.
+ * Everything is pinned below AGENTCG_PINS, the link last: if that is there, all
+ * is.  So a daemon that is killed anywhere in here leaves either a policy in
+ * force that the next one takes over, or rubbish that the next one removes.
  */
 #include "kernel.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
-#include <fcntl.h>
-#include <linux/magic.h>
-#include <sys/file.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include "memory.skel.h"
+#include "pins.h"
 
 /* Events taken from the ring at once; then others have their turn. */
 #define EVENTS_AT_ONCE	256
@@ -64,7 +57,6 @@ static const char *const progs[NR_PROGS] = {
 #define LINK_NAME	"memory_ops"
 
 struct kernel {
-	int lock_fd;		/* the pin directory, flocked: one daemon each */
 	int map_fd[NR_MAPS];
 	int prog_fd[NR_PROGS];
 	struct ring_buffer *ring;
@@ -73,32 +65,12 @@ struct kernel {
 	int nr_cpus;
 };
 
-/* The last thing that libbpf complained about, for the reason. */
-static char libbpf_says[160];
-
-static int libbpf_print(enum libbpf_print_level level, const char *format, va_list ap)
-{
-	if (level == LIBBPF_WARN && !libbpf_says[0]) {
-		vsnprintf(libbpf_says, sizeof(libbpf_says), format, ap);
-		libbpf_says[strcspn(libbpf_says, "\n")] = 0;
-	}
-	return 0;
-}
-
-static void pin_path(char buf[128], const char *name)
-{
-	snprintf(buf, 128, AGENTCG_PINS "/%s", name);
-}
-
 /* ---- the pins ----------------------------------------------------------- */
 
 static int open_pins(struct kernel *k)
 {
-	char path[128];
-	int fd;
+	int fd = agentcg_pins_get(LINK_NAME);
 
-	pin_path(path, LINK_NAME);
-	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return fd;
 	close(fd);	/* its pin keeps it */
@@ -107,8 +79,7 @@ static int open_pins(struct kernel *k)
 		struct bpf_map_info info = {};
 		uint32_t len = sizeof(info);
 
-		pin_path(path, maps[i].name);
-		k->map_fd[i] = bpf_obj_get(path);
+		k->map_fd[i] = agentcg_pins_get(maps[i].name);
 		if (k->map_fd[i] < 0)
 			return k->map_fd[i];
 		if (bpf_map_get_info_by_fd(k->map_fd[i], &info, &len) < 0)
@@ -118,8 +89,7 @@ static int open_pins(struct kernel *k)
 			return -ESTALE;
 	}
 	for (int i = 0; i < NR_PROGS; i++) {
-		pin_path(path, progs[i]);
-		k->prog_fd[i] = bpf_obj_get(path);
+		k->prog_fd[i] = agentcg_pins_get(progs[i]);
 		if (k->prog_fd[i] < 0)
 			return k->prog_fd[i];
 	}
@@ -155,38 +125,24 @@ static int take_over(struct kernel *k, const struct agentcg_pool *pool)
 /* The link first: what is left is then not complete any more. */
 static void remove_pins(void)
 {
-	DIR *dir = opendir(AGENTCG_PINS);
-	char path[128 + 256];
-
-	pin_path(path, LINK_NAME);
-	unlink(path);
-	if (!dir)
-		return;
-	for (struct dirent *d; (d = readdir(dir));) {
-		snprintf(path, sizeof(path), AGENTCG_PINS "/%s", d->d_name);
-		unlink(path);
-	}
-	closedir(dir);
+	agentcg_pins_remove(false, LINK_NAME);
 }
 
 static int pin_all(struct memory_bpf *skel)
 {
-	char path[128];
 	int r;
 
 	for (int i = 0; i < NR_MAPS; i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, maps[i].name);
 
-		pin_path(path, maps[i].name);
-		r = map ? bpf_obj_pin(bpf_map__fd(map), path) : -ENOENT;
+		r = map ? agentcg_pins_put(bpf_map__fd(map), maps[i].name) : -ENOENT;
 		if (r)
 			return r;
 	}
 	for (int i = 0; i < NR_PROGS; i++) {
 		struct bpf_program *prog = bpf_object__find_program_by_name(skel->obj, progs[i]);
 
-		pin_path(path, progs[i]);
-		r = prog ? bpf_obj_pin(bpf_program__fd(prog), path) : -ENOENT;
+		r = prog ? agentcg_pins_put(bpf_program__fd(prog), progs[i]) : -ENOENT;
 		if (r)
 			return r;
 	}
@@ -212,7 +168,7 @@ static int attach(struct memory_bpf *skel, const struct agentcg_pool *pool)
 	struct agentcg_arg arg = { .cgroup_id = pool->cgroup_id, .gate = AGENTCG_GATE_OPEN };
 	struct bpf_link *link;
 	uint32_t zero = 0;
-	char path[128];
+	char path[AGENTCG_PIN_PATH_MAX];
 	int r;
 
 	r = bpf_map_update_elem(bpf_map__fd(skel->maps.pool), &zero, pool, BPF_ANY);
@@ -227,8 +183,7 @@ static int attach(struct memory_bpf *skel, const struct agentcg_pool *pool)
 	link = bpf_map__attach_struct_ops(skel->maps.memory_ops);
 	if (!link)
 		return -errno;
-	pin_path(path, LINK_NAME);
-	r = bpf_link__pin(link, path);
+	r = bpf_link__pin(link, agentcg_pins_path(path, LINK_NAME));
 	bpf_link__destroy(link);	/* if pinned, the pin holds it */
 	return r;
 }
@@ -251,28 +206,6 @@ static int load(const struct agentcg_pool *pool, bool psi)
 	return r;
 }
 
-/* bpffs, mounted if nobody has, and the directory of the pins, locked. */
-static int lock_pins(struct kernel *k, char *why)
-{
-	struct statfs fs;
-
-	if (statfs("/sys/fs/bpf", &fs) < 0 || (unsigned int)fs.f_type != BPF_FS_MAGIC)
-		if (mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=700") < 0) {
-			snprintf(why, AGENTCG_WHY_MAX, "cannot mount bpffs on /sys/fs/bpf: %m");
-			return -errno;
-		}
-	if (mkdir(AGENTCG_PINS, 0700) < 0 && errno != EEXIST) {
-		snprintf(why, AGENTCG_WHY_MAX, "cannot make " AGENTCG_PINS ": %m");
-		return -errno;
-	}
-	k->lock_fd = open(AGENTCG_PINS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (k->lock_fd < 0 || flock(k->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		snprintf(why, AGENTCG_WHY_MAX, "another agentcgd has " AGENTCG_PINS " (%m); stop it first");
-		return -EBUSY;
-	}
-	return 0;
-}
-
 static int on_record(void *userdata, void *data, size_t size)
 {
 	struct kernel *k = userdata;
@@ -284,12 +217,14 @@ static int on_record(void *userdata, void *data, size_t size)
 
 static void explain(char *why, int error)
 {
+	const char *complaint = agentcg_pins_complaint();
+
 	if (access("/sys/module/agentcg", F_OK) < 0)
 		snprintf(why, AGENTCG_WHY_MAX,
 			 "the kernel module agentcg is not loaded; load it (modprobe agentcg) and reload agentcgd");
 	else
 		snprintf(why, AGENTCG_WHY_MAX, "the kernel refuses the BPF policy: %s%s%s; see agentcg doctor",
-			 strerror(-error), libbpf_says[0] ? ": " : "", libbpf_says);
+			 strerror(-error), *complaint ? ": " : "", complaint);
 }
 
 int agentcg_kernel_open(struct kernel **ret, const struct agentcg_pool *pool, bool psi,
@@ -297,20 +232,16 @@ int agentcg_kernel_open(struct kernel **ret, const struct agentcg_pool *pool, bo
 {
 	struct kernel *k = calloc(1, sizeof(*k));
 	bool adopted;
-	int r;
+	int r = 0;
 
 	if (!k)
 		return -ENOMEM;
-	*k = (struct kernel){ .lock_fd = -1, .on_event = on_event, .userdata = userdata };
+	*k = (struct kernel){ .on_event = on_event, .userdata = userdata };
 	memset(k->map_fd, -1, sizeof(k->map_fd));
 	memset(k->prog_fd, -1, sizeof(k->prog_fd));
-	libbpf_set_print(libbpf_print);
-	libbpf_says[0] = 0;
+	agentcg_pins_listen();
 	k->nr_cpus = libbpf_num_possible_cpus();
 
-	r = lock_pins(k, why);
-	if (r)
-		goto fail;
 	adopted = take_over(k, pool) == 0;
 	if (!adopted) {
 		remove_pins();
@@ -341,7 +272,6 @@ void agentcg_kernel_close(struct kernel *k)
 		return;
 	ring_buffer__free(k->ring);
 	close_fds(k);
-	agentcg_closep(&k->lock_fd);
 	free(k);
 }
 

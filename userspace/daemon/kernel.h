@@ -9,14 +9,12 @@
 #include "agentcg.h"
 #include "util.h"
 
-#define AGENTCG_PINS	"/sys/fs/bpf/agentcg"
-
 struct kernel;
 
 typedef void (*agentcg_kernel_event_t)(const struct agentcg_event *event, void *userdata);
 
 /*
- * Puts the policy in force for pool->cgroup_id.  1: the pinned one was taken
+ * Puts the policy in force for pool->cgroup_id, with the pins locked.  1: the pinned one was taken
  * over, slots and states are those of before; 0: loaded anew; negative errno:
  * neither, with the reason and what to do in @why.
  */

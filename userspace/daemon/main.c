@@ -6,7 +6,8 @@
  *	grant.c			what they get of it (pure)
  *	session.c call.c	the groups, and their slots in the policy
  *	end.c result.c		how a call ends, and what is said about it (pure)
- *	kernel.c		the BPF policy
+ *	kernel.c		the BPF policy for memory
+ *	scheduler.c cpu.c	the BPF scheduler of CPU time
  *	climb.c ladder.c	what follows a hold that lasts too long; the
  *				decision is pure
  *	pressure.c reclaim.c	how things stand, and freeing memory
@@ -30,6 +31,7 @@
 #include "log.h"
 #include "manager.h"
 #include "notes.h"
+#include "scheduler.h"
 #include "varlink.h"
 
 /* A connection and two files for each call, a file for each session. */
@@ -44,8 +46,8 @@ struct options {
 static const char help[] =
 	"Usage: agentcgd [OPTION...]\n"
 	"\n"
-	"Keeps the tool calls of AI agents in cgroups of their own and shares the\n"
-	"memory among them. It runs in the foreground until SIGTERM; what it has put\n"
+	"Keeps the tool calls of AI agents in cgroups of their own and shares memory\n"
+	"and CPU time among them. It runs in the foreground until SIGTERM; what it has put\n"
 	"in force stays so, and the next start takes over. SIGHUP reads the policy again.\n"
 	"\n"
 	"  --policy FILE   the policy, in place of " AGENTCG_POLICY_FILE "\n"
@@ -197,6 +199,8 @@ static int run(const struct options *o)
 	protect_self();
 	agentcg_manager_open_kernel(m);
 	r = agentcg_adopt_all(m);
+	if (r >= 0)
+		agentcg_scheduler_apply(m->scheduler);
 	if (r >= 0)
 		r = add_signals(m);
 	if (r >= 0)

@@ -16,6 +16,8 @@
 #include "kernel.h"
 #include "log.h"
 #include "notes.h"
+#include "pins.h"
+#include "scheduler.h"
 #include "scope.h"
 #include "session.h"
 #include "size.h"
@@ -36,9 +38,12 @@ int agentcg_manager_new(struct manager **ret)
 		return -ENOMEM;
 	m->root_fd = -1;
 	m->pool_fd = -1;
+	m->pins_fd = -1;
 	if (sysinfo(&info) == 0)
 		m->mem_total = (uint64_t)info.totalram * info.mem_unit;
 	r = sd_event_default(&m->event);
+	if (r >= 0)
+		r = agentcg_scheduler_new(m, &m->scheduler);
 	if (r < 0) {
 		agentcg_manager_free(m);
 		return r;
@@ -63,6 +68,8 @@ struct manager *agentcg_manager_free(struct manager *m)
 	sd_event_source_disable_unref(m->pins_source);
 	sd_event_source_disable_unref(m->kernel_source);
 	agentcg_kernel_close(m->kernel);
+	agentcg_scheduler_free(m->scheduler);
+	agentcg_closep(&m->pins_fd);
 	agentcg_policy_done(&m->policy);
 	agentcg_closep(&m->pool_fd);
 	agentcg_closep(&m->root_fd);
@@ -293,7 +300,10 @@ void agentcg_manager_open_kernel(struct manager *m)
 	int r;
 
 	agentcg_manager_pool(m, &pool);
-	r = agentcg_kernel_open(&m->kernel, &pool, m->policy.psi, agentcg_climb_on_event, m, m->reason);
+	r = agentcg_pins_lock(&m->pins_fd, m->reason);
+	if (r >= 0)
+		r = agentcg_kernel_open(&m->kernel, &pool, m->policy.psi, agentcg_climb_on_event, m,
+					m->reason);
 	if (r < 0) {
 		m->kernel = NULL;
 		agentcg_log(LOG_WARNING, "degraded, no holds: %s", m->reason);
@@ -343,6 +353,7 @@ int agentcg_manager_reload(struct manager *m, struct notes *notes, char *why)
 		if (m->kernel)
 			agentcg_adopt_apply(m);
 	}
+	agentcg_scheduler_apply(m->scheduler);
 	return r;
 }
 
@@ -390,7 +401,9 @@ static int build_counters(struct manager *m, sd_json_variant **ret)
 int agentcg_manager_build_pool(struct manager *m, sd_json_variant **ret)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *counters = NULL;
-	uint64_t usage = agentcg_manager_usage(m);
+	const struct scheduler *s = m->scheduler;
+	uint64_t usage = agentcg_manager_usage(m), since = agentcg_scheduler_since(s);
+	char why[AGENTCG_WHY_MAX];
 	int r = build_counters(m, &counters);
 
 	if (r < 0)
@@ -403,5 +416,9 @@ int agentcg_manager_build_pool(struct manager *m, sd_json_variant **ret)
 		SD_JSON_BUILD_PAIR_UNSIGNED("headroom", agentcg_sub(m->pool_max, usage)),
 		SD_JSON_BUILD_PAIR_STRING("enforcement", m->kernel ? "kernel" : "degraded"),
 		SD_JSON_BUILD_PAIR_CONDITION(!m->kernel, "reason", SD_JSON_BUILD_STRING(m->reason)),
-		SD_JSON_BUILD_PAIR_VARIANT("counters", counters));
+		SD_JSON_BUILD_PAIR_VARIANT("counters", counters),
+		SD_JSON_BUILD_PAIR_STRING("scheduler", since ? "sched_ext" : "weights"),
+		SD_JSON_BUILD_PAIR_CONDITION(since != 0, "schedulerSinceUSec", SD_JSON_BUILD_UNSIGNED(since)),
+		SD_JSON_BUILD_PAIR_CONDITION(!since, "schedulerReason",
+					     SD_JSON_BUILD_STRING(agentcg_scheduler_reason(s, why))));
 }

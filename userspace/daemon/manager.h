@@ -17,6 +17,7 @@
 struct call;
 struct kernel;
 struct notes;
+struct scheduler;
 struct session;
 struct watcher;
 
@@ -44,6 +45,9 @@ struct manager {
 
 	struct kernel *kernel;		/* NULL: degraded, for this reason */
 	char reason[AGENTCG_WHY_MAX];
+
+	int pins_fd;			/* locked: one daemon for what is pinned */
+	struct scheduler *scheduler;	/* of CPU time */
 
 	/* Indexed by slot, in the maps of the policy too. */
 	struct session *sessions[AGENTCG_MAX_SESSIONS];

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "attach.h"
 #include "call.h"
+#include "class.h"
 #include "climb.h"
 #include "command.h"
 #include "io-agentcg.h"
 #include "notes.h"
+#include "scheduler.h"
 #include "session.h"
 #include "varlink.h"
 
@@ -121,10 +123,20 @@ static int reply_begin(sd_varlink *link, struct call *c, struct notes *notes)
 		SD_JSON_BUILD_PAIR_STRV("notes", notes->list));
 }
 
+static int dispatch_latency(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags,
+			    void *userdata)
+{
+	if (sd_json_variant_is_null(v))
+		return 0;
+	return sd_json_variant_is_string(v) ? agentcg_parse_latency(sd_json_variant_string(v), userdata) : -EINVAL;
+}
+
 static int begin(sd_varlink *link, struct session *s, const struct begin_parameters *p, uid_t uid,
 		 struct notes *notes)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *command = NULL;
+	char why[AGENTCG_WHY_MAX];
+	const char *weights_only;
 	struct call_grant grant;
 	struct call *c;
 	bool ok;
@@ -135,7 +147,9 @@ static int begin(sd_varlink *link, struct session *s, const struct begin_paramet
 		return r;
 	if (agentcg_command_trim(p->command, &command) < 0)
 		return sd_varlink_error_invalid_parameter_name(link, "command");
-	agentcg_grant_call(&s->m->policy, uid == 0, &s->grant, s->m->pool_max, &p->wish, &grant, notes);
+	weights_only = agentcg_scheduler_reason(s->m->scheduler, why);
+	agentcg_grant_call(&s->m->policy, uid == 0, &s->grant, s->m->pool_max,
+			   *weights_only ? weights_only : NULL, &p->wish, &grant, notes);
 	r = agentcg_call_new(s, p->wish.agent, &grant, command, &c);
 	if (r == -ENOSPC)
 		return agentcg_reply_limit(link, "calls", AGENTCG_MAX_CALLS);
@@ -158,6 +172,9 @@ METHOD(begin_call)
 		{ "memory", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct begin_parameters, wish.memory), 0 },
 		{ "memoryMax", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct begin_parameters, wish.memory_max), 0 },
 		{ "timeoutUSec", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct begin_parameters, wish.timeout_usec), 0 },
+		{ "latency", _SD_JSON_VARIANT_TYPE_INVALID, dispatch_latency, offsetof(struct begin_parameters, wish.latency), 0 },
+		{ "deadlineUSec", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64,
+		  offsetof(struct begin_parameters, wish.deadline_usec), 0 },
 		{}
 	};
 	struct begin_parameters p = {
@@ -166,6 +183,8 @@ METHOD(begin_call)
 			.memory = AGENTCG_UNSET,
 			.memory_max = AGENTCG_UNSET,
 			.timeout_usec = AGENTCG_UNSET,
+			.latency = AGENTCG_CLASS_AUTO,
+			.deadline_usec = AGENTCG_UNSET,
 		},
 	};
 	struct manager *m = userdata;
@@ -183,6 +202,9 @@ METHOD(begin_call)
 		return sd_varlink_error_invalid_parameter_name(link, "memoryMax");
 	if (!p.wish.timeout_usec)
 		return sd_varlink_error_invalid_parameter_name(link, "timeoutUSec");
+	if (!p.wish.deadline_usec ||
+	    (p.wish.deadline_usec != AGENTCG_UNSET && p.wish.deadline_usec > AGENTCG_DEADLINE_MAX_USEC))
+		return sd_varlink_error_invalid_parameter_name(link, "deadlineUSec");
 	r = sd_varlink_get_peer_uid(link, &uid);
 	if (r < 0)
 		return r;

@@ -71,6 +71,8 @@ int agentcg_record_save_call(const struct call *c)
 		NUMBER("memory", c->grant.memory),
 		MAYBE("memoryMax", c->grant.memory_max),
 		MAYBE("timeoutUSec", c->grant.timeout_usec),
+		NUMBER("latency", c->grant.latency),
+		NUMBER("dueUSec", c->due_usec),
 		NUMBER("startedUSec", c->started_usec),
 		NUMBER("fate", c->fate),
 		SD_JSON_BUILD_PAIR_VARIANT("command", c->command));
@@ -84,6 +86,8 @@ int agentcg_record_load_call(struct call *c)
 		{ "memory", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, grant.memory), SD_JSON_MANDATORY },
 		{ "memoryMax", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, grant.memory_max), 0 },
 		{ "timeoutUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, grant.timeout_usec), 0 },
+		{ "latency", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct call, grant.latency), 0 },
+		{ "dueUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, due_usec), 0 },
 		{ "startedUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, started_usec), SD_JSON_MANDATORY },
 		{ "fate", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct call, fate), 0 },
 		{ "command", SD_JSON_VARIANT_ARRAY, sd_json_dispatch_variant, offsetof(struct call, command), 0 },
@@ -95,7 +99,7 @@ int agentcg_record_load_call(struct call *c)
 	c->grant.memory_max = AGENTCG_NONE;
 	c->grant.timeout_usec = AGENTCG_NONE;
 	r = load(c->fd, table, c);
-	if (r >= 0 && c->fate > AGENTCG_FATE_CLOSED)
+	if (r >= 0 && (c->fate > AGENTCG_FATE_CLOSED || c->grant.latency > AGENTCG_CLASS_INTERACTIVE))
 		r = -EBADMSG;
 	if (r >= 0 && !c->command)
 		r = sd_json_variant_new_array(&c->command, NULL, 0);

@@ -54,7 +54,7 @@ static struct call_grant begin(bool root, uint64_t budget, struct call_wish wish
 	policy.call_max = 300 * MIB;
 	policy.timeout_max_usec = 60 * USEC_PER_SEC;
 	*notes = (struct notes){};
-	agentcg_grant_call(&policy, root, &session, POOL, &wish, &g, notes);
+	agentcg_grant_call(&policy, root, &session, POOL, NULL, &wish, &g, notes);
 	return g;
 }
 
@@ -62,7 +62,7 @@ static void test_calls(void)
 {
 	const struct call_wish none = {
 		.priority = AGENTCG_UNSET_PRIORITY, .memory = AGENTCG_UNSET,
-		.memory_max = AGENTCG_UNSET, .timeout_usec = AGENTCG_UNSET,
+		.memory_max = AGENTCG_UNSET, .timeout_usec = AGENTCG_UNSET, .deadline_usec = AGENTCG_UNSET,
 	};
 	struct call_wish wish = none;
 	struct notes notes;
@@ -105,9 +105,43 @@ static void test_calls(void)
 	       "the framework has no limits of a tool call");
 }
 
+static struct call_grant declare(uint32_t latency, uint64_t deadline, const char *weights_only, struct notes *notes)
+{
+	const struct call_wish wish = {
+		.priority = AGENTCG_UNSET_PRIORITY, .memory = AGENTCG_UNSET, .memory_max = AGENTCG_UNSET,
+		.timeout_usec = AGENTCG_UNSET, .latency = latency, .deadline_usec = deadline,
+	};
+	struct session_grant session = { .priority = 500, .budget = AGENTCG_NONE };
+	struct agentcg_policy policy;
+	struct call_grant g;
+
+	agentcg_policy_init(&policy);
+	policy.timeout_max_usec = 60 * USEC_PER_SEC;
+	*notes = (struct notes){};
+	agentcg_grant_call(&policy, false, &session, POOL, weights_only, &wish, &g, notes);
+	return g;
+}
+
+static void test_cpu(void)
+{
+	struct notes notes;
+	struct call_grant g = declare(AGENTCG_CLASS_AUTO, AGENTCG_UNSET, "no scheduler", &notes);
+
+	tap_ok(g.latency == AGENTCG_CLASS_AUTO && g.deadline_usec == AGENTCG_NONE && !notes.n,
+	       "nothing declared: no class, no deadline, no note");
+	g = declare(AGENTCG_CLASS_INTERACTIVE, 5 * USEC_PER_SEC, NULL, &notes);
+	tap_ok(g.latency == AGENTCG_CLASS_INTERACTIVE && g.deadline_usec == 5 * USEC_PER_SEC && !notes.n,
+	       "anybody declares a class and a deadline");
+	g = declare(AGENTCG_CLASS_BATCH, AGENTCG_UNSET, "no scheduler", &notes);
+	tap_ok(g.latency == AGENTCG_CLASS_BATCH && notes.n == 1, "they are told without a scheduler: %s", notes.list[0]);
+	g = declare(AGENTCG_CLASS_AUTO, 61 * USEC_PER_SEC, NULL, &notes);
+	tap_ok(g.deadline_usec == 61 * USEC_PER_SEC && notes.n == 1, "a deadline after the timeout: %s", notes.list[0]);
+}
+
 int main(void)
 {
 	test_sessions();
 	test_calls();
+	test_cpu();
 	return tap_done();
 }

@@ -23,6 +23,8 @@ METHOD(attach_process);
 METHOD(end_call);
 METHOD(claim_call);
 METHOD(release);
+METHOD(get_scheduler);
+METHOD(set_thread_class);
 
 /* A number that may be absent or null: then *userdata keeps its value. */
 int agentcg_dispatch_u64(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags,

@@ -35,6 +35,10 @@ static const char *hint(const char *parameter)
 		{ "memoryMax", "at least 1Mi, or no program starts; such as 64Mi" },
 		{ "budget", "at least 1Mi, or nothing could run; such as 512Mi" },
 		{ "timeoutUSec", "say a time above 0, such as 30s" },
+		{ "latency", "say interactive or batch" },
+		{ "deadlineUSec", "say a time above 0, up to a year, such as 30s" },
+		{ "tid", "the id of a thread that runs, as ps -L shows it" },
+		{ "class", "say gpu or auto" },
 		{ "command", "say a command that is not empty" },
 	};
 	size_t i;

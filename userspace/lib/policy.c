@@ -16,6 +16,8 @@ enum section {
 	SECTION_SESSION,
 	SECTION_MATCH,		/* [Session "glob"] */
 	SECTION_CALL,
+	SECTION_CPU,
+	NR_SECTIONS
 };
 
 static const char *const section_names[] = {
@@ -24,6 +26,7 @@ static const char *const section_names[] = {
 	[SECTION_SESSION] = "Session",
 	[SECTION_MATCH] = "Session \"...\"",
 	[SECTION_CALL] = "Call",
+	[SECTION_CPU] = "CPU",
 };
 
 enum kind {
@@ -38,6 +41,7 @@ enum kind {
 	KIND_SLICE,
 	KIND_POOL_MAX,		/* size or percent */
 	KIND_OWNER,
+	KIND_SCHEDULER,
 };
 
 #define POLICY(m)	offsetof(struct agentcg_policy, m)
@@ -71,6 +75,7 @@ static const struct key {
 	{ SECTION_CALL, "MemoryMax", KIND_SIZE_NONE, POLICY(call_max) },
 	{ SECTION_CALL, "TimeoutMax", KIND_TIME_NONE, POLICY(timeout_max_usec) },
 	{ SECTION_CALL, "PidsMax", KIND_COUNT64, POLICY(pids_max) },
+	{ SECTION_CPU, "Scheduler", KIND_SCHEDULER, POLICY(scheduler) },
 };
 
 /* Where the reader is, for messages; inih does not tell its handler. */
@@ -181,6 +186,17 @@ static int parse_slice(struct reader *r, const char *text)
 	return 0;
 }
 
+static int parse_scheduler(struct reader *r, const char *text)
+{
+	if (streq(text, "auto"))
+		r->policy->scheduler = AGENTCG_SCHEDULER_AUTO;
+	else if (streq(text, "none"))
+		r->policy->scheduler = AGENTCG_SCHEDULER_NONE;
+	else
+		return refuse(r, "Scheduler=%s: say auto or none", text);
+	return 0;
+}
+
 static int parse_number(struct reader *r, const struct key *k, const char *text, void *to)
 {
 	char why[AGENTCG_WHY_MAX];
@@ -233,6 +249,8 @@ static int set_key(struct reader *r, const struct key *k, struct agentcg_session
 		return parse_pool_max(r, text);
 	case KIND_OWNER:
 		return parse_owner(r, text, s);
+	case KIND_SCHEDULER:
+		return parse_scheduler(r, text);
 	case KIND_BOOL:
 		if (parse_bool(text, (bool *)(base + k->offset)) < 0)
 			return refuse(r, "%s=%s: say yes or no", k->name, text);
@@ -308,7 +326,7 @@ static const struct key *find_key(enum section section, const char *name)
 static int find_section(struct reader *r, const char *name, struct agentcg_session_policy **ret)
 {
 	*ret = &r->policy->session;
-	for (int i = 0; i <= SECTION_CALL; i++)
+	for (int i = 0; i < NR_SECTIONS; i++)
 		if (i != SECTION_MATCH && streq(name, section_names[i]))
 			return i;
 	if (startswith(name, "Session ")) {
@@ -317,7 +335,7 @@ static int find_section(struct reader *r, const char *name, struct agentcg_sessi
 	}
 	if (!*name)
 		return refuse(r, "a key before the first section; begin with [Pool]");
-	return refuse(r, "unknown section [%s]; known are [Pool], [Hold], [Session], [Session \"name\"], [Call]",
+	return refuse(r, "unknown section [%s]; known are [Pool], [Hold], [Session], [Session \"name\"], [Call], [CPU]",
 		      name);
 }
 

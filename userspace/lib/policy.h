@@ -22,6 +22,11 @@
 #define AGENTCG_NONE		UINT64_MAX	/* "none": no limit */
 #define AGENTCG_MATCH_MAX	40		/* inih cuts longer section names */
 
+enum agentcg_scheduler_choice {
+	AGENTCG_SCHEDULER_AUTO,		/* ours if the kernel can, and no other one runs */
+	AGENTCG_SCHEDULER_NONE,		/* the kernel's own, with cpu.weight */
+};
+
 struct agentcg_session_policy {
 	char match[AGENTCG_MATCH_MAX];	/* glob on the name; "": the default */
 	char owner[33];			/* user name or uid; "": anybody */
@@ -57,6 +62,8 @@ struct agentcg_policy {
 	uint64_t call_max;		/* AGENTCG_NONE: no limit of its own */
 	uint64_t timeout_max_usec;	/* AGENTCG_NONE: no limit */
 	uint64_t pids_max;
+
+	enum agentcg_scheduler_choice scheduler;
 };
 
 void agentcg_policy_init(struct agentcg_policy *p);

@@ -9,6 +9,7 @@
 
 #include "agentcg.h"
 #include "btf.h"
+#include "scx.h"
 #include "size.h"
 
 #define PATH_SIZE	512
@@ -337,26 +338,18 @@ static void check_struct_ops(struct agentcg_probe *p, struct agentcg_finding *f)
 
 static void check_sched_ext(struct agentcg_probe *p, struct agentcg_finding *f)
 {
-	_cleanup_(agentcg_btf_done) struct agentcg_btf btf = {};
-	char path[PATH_SIZE];
-	unsigned int n, broken;
-	int r;
+	char why[AGENTCG_WHY_MAX];
+	unsigned int n;
+	int r = agentcg_scx_check(p->root, &n, why);
 
-	if (!exists(at(p, path, "/sys/kernel/sched_ext"))) {
-		MISSING(f, "the kernel has no sched_ext, so CPU time is shared by cpu.weight only; memory is not affected");
-		return;
-	}
-	r = agentcg_btf_load(at(p, path, "/sys/kernel/btf/vmlinux"), &btf);
-	if (r < 0) {
-		LIMITED(f, "present, but the kernel's types cannot be read: %s", strerror(-r));
-		return;
-	}
-	n = agentcg_btf_functions(&btf, "scx_bpf_", &broken);
-	if (broken)
-		MISSING(f, "this kernel build is broken: %u of its %u sched_ext functions show a hidden argument (aux) in BTF, so no sched_ext scheduler loads; use another kernel package; memory is not affected",
-			broken, n);
-	else
+	if (!r)
 		OK(f, "present, %u functions", n);
+	else if (r == -EOPNOTSUPP)
+		MISSING(f, "%s, so CPU time is shared by cpu.weight only; memory is not affected", why);
+	else if (r == -ENOEXEC)
+		MISSING(f, "%s; memory is not affected", why);
+	else
+		LIMITED(f, "present, but %s", why);
 }
 
 static void check_psi(struct agentcg_probe *p, struct agentcg_finding *f)

@@ -45,6 +45,7 @@ static void test_defaults(void)
 	tap_ok(p.memory_max == (MACHINE / 100 * 80 & ~4095ULL), "the pool is 80%% of the machine");
 	tap_ok(p.session.priority == 500 && p.session.budget == AGENTCG_NONE, "default session");
 	tap_ok(p.request == 128 * MIB && p.call_max == AGENTCG_NONE && p.pids_max == 4096, "default call");
+	tap_ok(p.scheduler == AGENTCG_SCHEDULER_AUTO, "default scheduler");
 	agentcg_policy_done(&p);
 }
 
@@ -59,7 +60,8 @@ static void test_keys(void)
 		"[Hold]\nDeadline=10s\nFreezeTime=2s\nExpiredDelay=50ms\nCountInPSI=yes\n"
 		"[Session]\nPriority=low\nReserve=1Mi\nBudget=1Gi\nSessionsPerUser=3\nCallsPerSession=4\n"
 		"; another\n"
-		"[Call]\nMemoryRequest=32Mi\nMemoryMax=512Mi\nTimeoutMax=5m\nPidsMax=100\n", why);
+		"[Call]\nMemoryRequest=32Mi\nMemoryMax=512Mi\nTimeoutMax=5m\nPidsMax=100\n"
+		"[CPU]\nScheduler=none\n", why);
 
 	tap_ok(r == 0, "all keys are read %s", why);
 	tap_ok(streq(p.slice, "x.slice") && p.memory_max == 2 * GIB && p.reserve == 64 * MIB &&
@@ -71,6 +73,7 @@ static void test_keys(void)
 	       p.sessions_per_user == 3 && p.session.calls_per_session == 4, "[Session]");
 	tap_ok(p.request == 32 * MIB && p.call_max == 512 * MIB &&
 	       p.timeout_max_usec == 300000000 && p.pids_max == 100, "[Call]");
+	tap_ok(p.scheduler == AGENTCG_SCHEDULER_NONE, "[CPU]");
 	agentcg_policy_done(&p);
 }
 
@@ -117,6 +120,8 @@ static void test_refused(void)
 	refused("[Session \"x\"]\nSessionsPerUser=1\n", "unknown key \"SessionsPerUser\"");
 	refused("[Session \"x\"]\nOwner=no-such-user\n", "there is no user");
 	refused("[Session x]\nPriority=low\n", "say [Session \"name\"]");
+	refused("[CPU]\nScheduler=eevdf\n", "2: Scheduler=eevdf: say auto or none");
+	refused("[CPU]\nWeight=1\n", "known are Scheduler");
 	refused("[Call]\nMemoryMax=lots\n", "or none");
 	refused("[Pool]\nReserve=1Mi\n  StepMax=1Mi\n", "3: the line begins with a space");
 	memset(line, 'x', sizeof(line) - 1);

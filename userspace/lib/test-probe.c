@@ -9,6 +9,7 @@
 
 #include "btf.h"
 #include "probe.h"
+#include "scx.h"
 #include "tap.h"
 #include "util.h"
 
@@ -192,6 +193,27 @@ static void test_sched_ext(void)
 	put_vmlinux_btf(false);
 }
 
+static void test_scx(void)
+{
+	struct agentcg_scx scx;
+
+	agentcg_scx_look(root, &scx);
+	tap_ok(agentcg_scx_is(&scx, "disabled") && !*scx.name && !agentcg_scx_is_ours(&scx), "no scheduler runs");
+	put("/sys/kernel/sched_ext/state", "enabled\n");
+	put("/sys/kernel/sched_ext/root/ops", "flatcg\n");
+	agentcg_scx_look(root, &scx);
+	tap_ok(agentcg_scx_is(&scx, "enabled") && streq(scx.name, "flatcg") && !agentcg_scx_is_ours(&scx),
+	       "another scheduler runs");
+	put("/sys/kernel/sched_ext/root/ops", "agentcg\n");
+	agentcg_scx_look(root, &scx);
+	tap_ok(agentcg_scx_is_ours(&scx), "ours runs");
+	put("/sys/kernel/sched_ext/state", "disabling\n");
+	agentcg_scx_look(root, &scx);
+	tap_ok(!agentcg_scx_is_ours(&scx), "one that ends does not run");
+	drop("/sys/kernel/sched_ext/root/ops");
+	drop("/sys/kernel/sched_ext/root");
+}
+
 static void test_module(void)
 {
 	put_module_btf("something_else");
@@ -258,6 +280,7 @@ int main(void)
 	test_good();
 	test_cgroup();
 	test_hooks();
+	test_scx();
 	test_sched_ext();
 	test_module();
 	test_rest();
