@@ -53,6 +53,8 @@ char LICENSE[] SEC("license") = "GPL";
 
 /* CPUs that a task that comes out of turn looks at for one to interrupt. */
 #define VICTIMS		8
+/* Tasks of a group that are looked at for one that ran here last. */
+#define NEAR_TASKS	4
 /* Groups that a CPU looks into at most for something to run. */
 #define TURNS		128
 
@@ -249,6 +251,23 @@ static s32 pick_reserved(struct task_struct *p)
 	return -1;
 }
 
+static bool some_cpu_idles(void)
+{
+	const struct cpumask *mask = scx_bpf_get_idle_cpumask();
+	bool some = !bpf_cpumask_empty(mask);
+
+	scx_bpf_put_idle_cpumask(mask);
+	return some;
+}
+
+/* Who is woken by somebody that is about to sleep best waits for that one's CPU. */
+static s32 near_waker(const struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	s32 cpu = bpf_get_smp_processor_id();
+
+	return wake_flags & SCX_WAKE_SYNC && bpf_cpumask_test_cpu(cpu, p->cpus_ptr) ? cpu : prev_cpu;
+}
+
 SEC("struct_ops/agentcg_select_cpu")
 s32 BPF_PROG(agentcg_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
@@ -263,9 +282,11 @@ s32 BPF_PROG(agentcg_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_f
 			return cpu;
 		}
 	}
+	if (!some_cpu_idles())
+		return near_waker(p, prev_cpu, wake_flags);
 	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	if (!idle || !t || injected)
-		return cpu;
+		return idle ? cpu : near_waker(p, prev_cpu, wake_flags);
 	if (nr_limited && !path_has_bandwidth(t->slot, agentcg_now()))
 		return cpu;
 	count(AGENTCG_SCHED_DIRECT);
@@ -464,6 +485,43 @@ static bool ends_reading(const struct task_struct *prev, struct task_ctx *t)
 	return t->extended;
 }
 
+/*
+ * Takes the next task of a group; one that ran on this CPU last before the
+ * others if its turn is about as near, since moving a task is dear.
+ */
+static bool take(s32 cpu, __u64 dsq)
+{
+	struct bpf_iter_scx_dsq it;
+	struct task_struct *p;
+	__u64 latest = 0;
+	bool taken = false;
+	int i;
+
+	bpf_rcu_read_lock();
+	p = agentcg_peek(dsq);
+	taken = p && scx_bpf_task_cpu(p) != cpu;
+	bpf_rcu_read_unlock();
+	if (!taken)
+		return agentcg_move_to_local(dsq);
+
+	taken = false;
+	if (!bpf_iter_scx_dsq_new(&it, dsq, 0)) {
+		bpf_for(i, 0, NEAR_TASKS) {
+			p = bpf_iter_scx_dsq_next(&it);
+			if (!p || (i && agentcg_before(latest, p->scx.dsq_vtime)))
+				break;
+			if (!i)
+				latest = p->scx.dsq_vtime + AGENTCG_SLICE;
+			if (scx_bpf_task_cpu(p) != cpu)
+				continue;
+			taken = scx_bpf_dsq_move(&it, p, SCX_DSQ_LOCAL, 0);
+			break;
+		}
+	}
+	bpf_iter_scx_dsq_destroy(&it);
+	return taken || agentcg_move_to_local(dsq);
+}
+
 SEC("struct_ops/agentcg_dispatch")
 void BPF_PROG(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 {
@@ -506,14 +564,13 @@ void BPF_PROG(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 		n = node_at(c->leaf);
 		dsq = DSQ_GROUPS + c->leaf;
 		if (t && c->same) {
-			if (n->nr_own > 0 && someone_first(prev, t, dsq) &&
-			    agentcg_move_to_local(dsq))
+			if (n->nr_own > 0 && someone_first(prev, t, dsq) && take(cpu, dsq))
 				return;
 			keep(prev, t, c);
 			return;
 		}
 		seq = n->seq;
-		if (agentcg_move_to_local(dsq))
+		if (take(cpu, dsq))
 			return;
 		count(AGENTCG_SCHED_EMPTY);
 		skip_own(skip, c->leaf, seq, now);

@@ -454,6 +454,25 @@ __weak int look_at_children(__u32 slot, struct turn *t __arg_nonnull)
 }
 
 /*
+ * Most levels have one child with work: it needs no lock to find it.  What it
+ * finds may be old, but is a group on which a task may wait.
+ */
+static __always_inline bool only_child(struct agentcg_node *parent, __u32 slot, struct skips *skip,
+				       struct turn *t)
+{
+	struct skip *s = &skip->of[valid(slot)];
+	struct agentcg_node *n = node_at(slot);
+
+	if (node_at(n->parent) != parent || !n->listed || !waiting(n) ||
+	    (s->seq == n->seq && later_than(s->until, t->now)) || !has_bandwidth(n, t->now))
+		return false;
+	t->child = slot;
+	t->least = n->vtime;
+	t->any = 1;
+	return true;
+}
+
+/*
  * Goes down from the root to the group whose turn it is on @cpu, by least
  * virtual time at every level, with the running task's branch among the
  * candidates.  0: it is in cpu_ctx.leaf; 1: look again; 2: there is nobody.
@@ -463,7 +482,7 @@ __weak int find_turn(__u32 cpu, __u64 now, __u64 wall)
 	struct cpu_ctx *c = bpf_map_lookup_elem(&cpu_ctxs, &cpu);
 	struct skips *skip = bpf_map_lookup_elem(&skips, &cpu);
 	struct agentcg_node *parent, *child;
-	__u32 at = 0, mine, seq;
+	__u32 at = 0, mine, seq, first;
 	bool on_path, here;
 	__u64 bonus;
 	int i;
@@ -489,7 +508,11 @@ __weak int find_turn(__u32 cpu, __u64 now, __u64 wall)
 			if (has_bandwidth(child, now))
 				consider(&t, mine, child->vtime, key_of(child, wall) - bonus);
 		}
-		if (parent->nr_listed > 0)
+		first = parent->head - 1;
+		if (parent->nr_listed == 1 && first != NO_SLOT &&
+		    (first == mine || (mine == NO_SLOT && only_child(parent, first, skip, &t))))
+			;
+		else if (parent->nr_listed > 0)
 			look_at_children(at, &t);
 		/* Tasks that sit here beside child groups are one of them. */
 		if (here || has_own(parent, skip, at, now)) {
