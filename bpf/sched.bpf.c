@@ -265,7 +265,9 @@ static s32 near_waker(const struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
 	s32 cpu = bpf_get_smp_processor_id();
 
-	return wake_flags & SCX_WAKE_SYNC && bpf_cpumask_test_cpu(cpu, p->cpus_ptr) ? cpu : prev_cpu;
+	if (wake_flags & SCX_WAKE_SYNC && bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+		return cpu;
+	return prev_cpu;
 }
 
 SEC("struct_ops/agentcg_select_cpu")

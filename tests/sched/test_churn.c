@@ -39,6 +39,7 @@ FIXTURE_SETUP(churn)
 	signal(SIGCHLD, SIG_IGN);
 	ASSERT_TRUE(sched_running());
 	ASSERT_EQ(0, group_make(&self->session, "session"));
+	/* Groups of the test before may still be on their way out. */
 	self->nodes = sched_nodes_used(&sched);
 	ASSERT_EQ(0, worker_start(&self->sleeper, NULL, &work));
 }
@@ -160,7 +161,7 @@ TEST_F_TIMEOUT(churn, leaves_come_and_go, 3600)
 	slab = meminfo("SUnreclaim:");
 	available = meminfo("MemAvailable:");
 	n = churn(_metadata, &self->session, seconds * 1000);
-	EXPECT_EQ(self->nodes, nodes_used_at_last(self->nodes));
+	EXPECT_GE(self->nodes, nodes_used_at_last(self->nodes));
 	sleep_ms(1000);
 	TH_LOG("%.0f leaves a second; unreclaimable slab %+ld KiB, available %+ld KiB",
 	       (double)n / seconds, meminfo("SUnreclaim:") - slab, meminfo("MemAvailable:") - available);
@@ -243,7 +244,7 @@ TEST_F_TIMEOUT(churn, thousands_of_leaves, 600)
 	TH_LOG("8400 leaves made in %.0f ms", now_ms() - began);
 	remove_many(sessions, 8400);
 	group_remove(&many);
-	EXPECT_EQ(self->nodes, nodes_used_at_last(self->nodes));
+	EXPECT_GE(self->nodes, nodes_used_at_last(self->nodes));
 	/* Slots are used again. */
 	ASSERT_EQ(0, group_make(&many, "many"));
 	EXPECT_NE(NULL, sched_node(&sched, &many));
@@ -280,7 +281,7 @@ TEST_F(churn, tasks_move_between_groups)
 	}
 	for (i = 0; i < 3; i++)
 		group_remove(&leaves[i]);
-	EXPECT_EQ(self->nodes, nodes_used_at_last(self->nodes));
+	EXPECT_GE(self->nodes, nodes_used_at_last(self->nodes));
 }
 
 int main(int argc, char **argv)
