@@ -21,6 +21,10 @@
  * They interrupt what runs if no CPU is idle.  Others interrupt only whose
  * group is ahead of theirs by AGENTCG_LAG_PREEMPT.
  *
+ * A turn is the group's.  A task that wakes another of its group and is about
+ * to sleep (a pipe, a socket) hands it what is left of the turn, and nobody is
+ * asked whose turn it is.
+ *
  * Kernel threads that are bound to a CPU run there at once, as they would
  * otherwise, while all tasks of the root group together are within a burst.
  *
@@ -39,22 +43,18 @@
 #include "task.bpf.h"
 #include "rescue.bpf.h"
 #include "hint.bpf.h"
+#include "fast.bpf.h"
 #include "groups.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 #define PF_KTHREAD	0x00200000
-
-/* What runs out of turn is interrupted only by a higher rank. */
 #define INVERSE_DEFAULT	agentcg_inverse(AGENTCG_WEIGHT_DEFAULT)
 
-#define RANK_FAST	1
-#define RANK_GPU	2
-
-/* CPUs that a task that comes out of turn looks at for one to interrupt. */
-#define VICTIMS		8
 /* Tasks of a group that are looked at for one that ran here last. */
 #define NEAR_TASKS	4
+/* With less left of its turn nobody hands it over. */
+#define HANDOVER_NS	(100 * 1000ULL)
 /* Groups that a CPU looks into at most for something to run. */
 #define TURNS		128
 
@@ -74,167 +74,36 @@ struct {
 __s32 nr_in_fast;
 __s32 nr_in_gpu;
 
-static __always_inline struct cpu_ctx *cpu_at(__s32 cpu)
+/* What @p used since the last time is the turn's. */
+static void note_use(struct task_struct *p, struct task_ctx *t, struct cpu_ctx *c)
 {
-	__u32 key = (__u32)cpu;
+	__u64 now = p->se.sum_exec_runtime, used = now - t->charged;
 
-	return bpf_map_lookup_elem(&cpu_ctxs, &key);
-}
-
-/* What it used since the last time; if it @stops, the advance that is left is given back. */
-static void charge(struct task_struct *p, struct task_ctx *t, bool stops)
-{
-	__u64 now = p->se.sum_exec_runtime, used = now - t->charged, paid = t->paid;
-
-	if (!stops && paid > used)
-		paid = used;
-	t->paid -= paid;
-	if (!used && !paid)
+	if (!used)
 		return;
 	t->charged = now;
-	if (used)
-		agentcg_set_vtime(p, p->scx.dsq_vtime + used * 100 / (p->scx.weight ?: 1));
-	charge_path(t->slot, used, (__s64)used - (__s64)paid);
+	c->used += used;
+	agentcg_set_vtime(p, p->scx.dsq_vtime + used * 100 / (p->scx.weight ?: 1));
 }
 
-static void pay_advance(struct task_ctx *t)
+/* Charges what the turn has used; if it @ends, the advance that is left is given back. */
+static void charge_turn(struct cpu_ctx *c, bool ends)
 {
-	t->paid = AGENTCG_ADVANCE;
-	charge_path(t->slot, 0, AGENTCG_ADVANCE);
-}
+	__u64 used = c->used, paid = c->paid;
 
-static bool is_gpu(const struct task_ctx *t)
-{
-	return t->gpu || node_at(t->slot)->class == AGENTCG_CLASS_GPU;
-}
-
-static __u32 rank_of(const struct task_ctx *t)
-{
-	return is_gpu(t) ? RANK_GPU : t->fast_in ? RANK_FAST : 0;
-}
-
-/* ---- out of turn -------------------------------------------------------- */
-
-/*
- * Whether a task that wakes up in @slot may come out of turn: no level is
- * ahead of its share by more than the burst, and not all of a crowd do so at
- * once, since what they will run is not charged yet.
- */
-static bool may_be_fast(__u32 slot, __u64 now)
-{
-	struct agentcg_node *n = node_at(slot);
-	__u64 burst = agentcg_burst(n->class);
-	int i;
-
-	if (!burst)
-		return false;
-	if (n->class == AGENTCG_CLASS_AUTO) {
-		n->tokens = agentcg_tokens(n->tokens, now - n->tokens_at);
-		n->tokens_at = now;
-		if (n->tokens <= 0)
-			return false;
-	}
-	for (i = 0; i <= AGENTCG_MAX_LEVEL; i++) {
-		n = node_at(slot);
-		if (!n->level)
-			break;
-		slot = n->parent;
-		if (n->nr_fast >= 2 * (__s32)nr_cpus ||
-		    !agentcg_may_lead(n->vtime, node_at(slot)->clock, n->inverse, burst))
-			return false;
-	}
-	return true;
-}
-
-static void add_fast(__u32 slot, __s32 add)
-{
-	struct agentcg_node *n;
-	int i;
-
-	for (i = 0; i <= AGENTCG_MAX_LEVEL; i++) {
-		n = node_at(slot);
-		__sync_fetch_and_add(&n->nr_fast, add);
-		if (!n->level)
-			break;
-		slot = n->parent;
-	}
-}
-
-/* What it runs from now on is in its turn. */
-static void end_fast(struct task_ctx *t)
-{
-	if (!t->fast_in)
+	if (!ends && paid > used)
+		paid = used;
+	if (!used && !paid)
 		return;
-	add_fast(t->fast_in - 1, -1);
-	t->fast_in = 0;
+	c->paid -= paid;
+	c->used = 0;
+	charge_path(c->slot, used, (__s64)used - (__s64)paid);
 }
 
-/* Whether the branch of @slot is so far behind that of @other that it may interrupt it. */
-static bool far_behind(__u32 slot, __u32 other)
+static void pay_advance(struct cpu_ctx *c)
 {
-	struct agentcg_node *a = node_at(slot), *b = node_at(other);
-	int i;
-
-	for (i = 0; i <= 2 * AGENTCG_MAX_LEVEL; i++) {
-		if (a == b)
-			return false;
-		if (a->level == b->level && a->parent == b->parent)
-			break;
-		if (a->level > b->level) {
-			a = node_at(a->parent);
-		} else if (b->level > a->level) {
-			b = node_at(b->parent);
-		} else {
-			a = node_at(a->parent);
-			b = node_at(b->parent);
-		}
-	}
-	/* One is above the other: its own tasks are not interrupted for its children. */
-	if (!a->level || !b->level)
-		return false;
-	/* What runs has paid in advance. */
-	return agentcg_before(a->vtime + agentcg_vtime(AGENTCG_LAG_PREEMPT, a->inverse) +
-			      agentcg_vtime(AGENTCG_ADVANCE, b->inverse), b->vtime);
-}
-
-/* Whether what @cpu runs may be interrupted by class @rank; not if it is of group @own. */
-static __always_inline bool yields_to(__s32 cpu, __u32 rank, __u32 own)
-{
-	struct cpu_ctx *c = cpu_at(cpu);
-
-	return c && c->fast < rank && c->slot != own;
-}
-
-/* A CPU whose task gives way to @p: a reserved one for GPU threads, the one it ran on; or -1. */
-static __s32 find_victim(const struct task_struct *p, __u32 rank, __u32 own)
-{
-	__s32 last = scx_bpf_task_cpu(p);
-	__u32 i, cpu;
-
-	if (rank == RANK_GPU && nr_reserved) {
-		bpf_for(i, 0, nr_cpus)
-			if (is_reserved(i) && bpf_cpumask_test_cpu(i, p->cpus_ptr) &&
-			    yields_to(i, rank, own))
-				return i;
-	}
-	if (yields_to(last, rank, own))
-		return last;
-	bpf_for(i, 1, VICTIMS) {
-		cpu = (__u32)last + i;
-		if (i >= nr_cpus)
-			break;
-		if (cpu >= nr_cpus)
-			cpu -= nr_cpus;
-		if (bpf_cpumask_test_cpu(cpu, p->cpus_ptr) && yields_to(cpu, rank, own))
-			return cpu;
-	}
-	return -1;
-}
-
-static void interrupt(__s32 cpu)
-{
-	count(AGENTCG_SCHED_PREEMPT);
-	scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
+	c->paid = AGENTCG_ADVANCE;
+	charge_path(c->slot, 0, AGENTCG_ADVANCE);
 }
 
 /* ---- from waking up to running ------------------------------------------ */
@@ -260,14 +129,61 @@ static bool some_cpu_idles(void)
 	return some;
 }
 
+/*
+ * Whoever wakes a task of its own group and is about to sleep hands it the rest
+ * of its turn on this CPU.  The turn was the group's, so no other is asked.
+ */
+static void hand_over(struct task_struct *p, const struct task_ctx *t, s32 cpu)
+{
+	struct cpu_ctx *c = cpu_at(cpu);
+	u64 now = agentcg_now(), until;
+
+	if (!c)
+		return;
+	/* Another CPU may end the turn at any moment. */
+	until = *(volatile u64 *)&c->until;
+	if (c->slot != t->slot || c->heir || !agentcg_before(now + HANDOVER_NS, until) ||
+	    node_at(t->slot)->class == AGENTCG_CLASS_INTERACTIVE || is_gpu(t) ||
+	    nr_in_gpu > 0 || nr_in_fast > 0 || nr_in_rescue > 0 ||
+	    scx_bpf_dsq_nr_queued(SCX_DSQ_LOCAL) ||
+	    (nr_limited && !path_has_bandwidth(t->slot, now)))
+		return;
+	c->heir = p->pid;
+	count(AGENTCG_SCHED_HANDED);
+	agentcg_insert(p, SCX_DSQ_LOCAL, until - now, 0);
+}
+
+/* This CPU has nothing to do: should somebody that was to sleep have gone on, its heir waits for nothing. */
+static void free_heir(s32 self)
+{
+	struct cpu_ctx *c;
+	__u32 i, cpu;
+
+	bpf_for(i, 1, VICTIMS) {
+		if (i >= nr_cpus)
+			break;
+		cpu = self + i;
+		if (cpu >= nr_cpus)
+			cpu -= nr_cpus;
+		c = cpu_at(cpu);
+		if (c && c->heir) {
+			scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
+			break;
+		}
+	}
+}
+
 /* Who is woken by somebody that is about to sleep best waits for that one's CPU. */
-static s32 near_waker(const struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+static s32 near_waker(struct task_struct *p, const struct task_ctx *t, s32 prev_cpu,
+		      u64 wake_flags)
 {
 	s32 cpu = bpf_get_smp_processor_id();
 
-	if (wake_flags & SCX_WAKE_SYNC && bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
-		return cpu;
-	return prev_cpu;
+	if (!(wake_flags & SCX_WAKE_SYNC) || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+		return prev_cpu;
+	if (t && !injected)
+		hand_over(p, t, cpu);
+	return cpu;
 }
 
 SEC("struct_ops/agentcg_select_cpu")
@@ -285,10 +201,10 @@ s32 BPF_PROG(agentcg_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_f
 		}
 	}
 	if (!some_cpu_idles())
-		return near_waker(p, prev_cpu, wake_flags);
+		return near_waker(p, t, prev_cpu, wake_flags);
 	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	if (!idle || !t || injected)
-		return idle ? cpu : near_waker(p, prev_cpu, wake_flags);
+		return idle ? cpu : near_waker(p, t, prev_cpu, wake_flags);
 	if (nr_limited && !path_has_bandwidth(t->slot, agentcg_now()))
 		return cpu;
 	count(AGENTCG_SCHED_DIRECT);
@@ -432,11 +348,15 @@ static void set_path(struct cpu_ctx *c, __u32 slot)
 
 static void keep(struct task_struct *prev, struct task_ctx *t, struct cpu_ctx *c)
 {
+	__u64 slice;
+
 	count(AGENTCG_SCHED_KEPT);
 	t->yielded = 0;
 	c->fast = rank_of(t);
-	pay_advance(t);
-	agentcg_set_slice(prev, c->fast ? AGENTCG_SLICE_FAST : AGENTCG_SLICE);
+	slice = c->fast ? AGENTCG_SLICE_FAST : AGENTCG_SLICE;
+	c->until = agentcg_now() + slice;
+	pay_advance(c);
+	agentcg_set_slice(prev, slice);
 }
 
 /* Whether somebody in the queue of prev's own group comes before it. */
@@ -543,12 +463,15 @@ void BPF_PROG(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 	c->prev = 0;
 	if (prev && (prev->scx.flags & AGENTCG_TASK_QUEUED)) {
 		t = ctx_of(prev);
-		if (t) {
-			charge(prev, t, true);
-			end_fast(t);
-			set_path(c, t->slot);
-			c->prev = path_has_bandwidth(t->slot, now);
-		}
+		if (t)
+			note_use(prev, t, c);
+	}
+	/* Also that of a turn whose heir did not come. */
+	charge_turn(c, true);
+	if (t) {
+		end_fast(t);
+		set_path(c, t->slot);
+		c->prev = path_has_bandwidth(t->slot, now);
 	}
 	if (out_of_turn())
 		return;
@@ -561,8 +484,10 @@ void BPF_PROG(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 		r = find_turn(cpu, now, nr_deadlines > 0 ? bpf_ktime_get_ns() : 0);
 		if (r == 1)
 			continue;
-		if (r)
+		if (r) {
+			free_heir(cpu);
 			break;
+		}
 		n = node_at(c->leaf);
 		dsq = DSQ_GROUPS + c->leaf;
 		if (t && c->same) {
@@ -626,27 +551,35 @@ void BPF_PROG(agentcg_running, struct task_struct *p)
 {
 	struct task_ctx *t = ctx_of(p);
 	s32 cpu = scx_bpf_task_cpu(p);
+	struct cpu_ctx *c = cpu_at(cpu);
 	struct agentcg_node *n;
-	struct cpu_ctx *c;
 
-	if (!t)
+	if (!t || !c)
 		return;
 	if (t->queued)
 		dequeued(t);
 	n = node_at(t->slot);
 	if (agentcg_before(n->task_clock, p->scx.dsq_vtime))
 		n->task_clock = p->scx.dsq_vtime;
-	pay_advance(t);
 	n->nr_switches++;
 	if (t->fast_in)
 		n->nr_fast_runs++;
 	if (t->woken)
 		note_wakeup(t);
-	c = cpu_at(cpu);
-	if (c) {
+	c->fast = rank_of(t);
+	if (c->heir == p->pid && c->slot == t->slot) {
+		/* Somebody has asked for this CPU meanwhile. */
+		if (!c->until)
+			scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
+		if (!c->paid)
+			pay_advance(c);
+	} else {
+		charge_turn(c, true);
 		c->slot = t->slot;
-		c->fast = rank_of(t);
+		c->until = agentcg_now() + p->scx.slice;
+		pay_advance(c);
 	}
+	c->heir = 0;
 	if (p->scx.slice <= RESCUE_SLICE)
 		end_rescue(cpu);
 }
@@ -654,20 +587,27 @@ void BPF_PROG(agentcg_running, struct task_struct *p)
 SEC("struct_ops/agentcg_stopping")
 void BPF_PROG(agentcg_stopping, struct task_struct *p, bool runnable)
 {
+	struct cpu_ctx *c = cpu_at(scx_bpf_task_cpu(p));
 	struct task_ctx *t = ctx_of(p);
 
-	if (t)
-		charge(p, t, true);
+	if (!t || !c)
+		return;
+	note_use(p, t, c);
+	/* The heir goes on with it. */
+	if (runnable || !c->heir)
+		charge_turn(c, true);
 }
 
 SEC("struct_ops/agentcg_tick")
 void BPF_PROG(agentcg_tick, struct task_struct *p)
 {
+	struct cpu_ctx *c = cpu_at(scx_bpf_task_cpu(p));
 	struct task_ctx *t = ctx_of(p);
 
-	if (!t)
+	if (!t || !c)
 		return;
-	charge(p, t, false);
+	note_use(p, t, c);
+	charge_turn(c, false);
 	if (nr_limited && !path_has_bandwidth(t->slot, agentcg_now()))
 		agentcg_set_slice(p, 0);
 }

@@ -25,7 +25,6 @@ enum queued_in {
 
 struct task_ctx {
 	__u64 charged;		/* sum_exec_runtime so far */
-	__u64 paid;		/* in advance, and not used yet */
 	__u64 woken;		/* when it woke up; 0: it has run since */
 	__u64 queued_at;
 	__u32 slot;

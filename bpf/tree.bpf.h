@@ -77,8 +77,14 @@ struct cpu_ctx {
 	__u32 owed;		/* level of the lowest group there that is behind; 0: none */
 	__u32 leaf;		/* the answer: this group's turn */
 	__u32 same;		/* ... and that is where prev sits */
-	__u32 slot;		/* group of the running task */
-	__u32 fast;		/* it runs out of turn */
+
+	/* The turn: of the running task, and those that it is handed on to. */
+	__u32 slot;		/* its group */
+	__u32 fast;		/* the task runs out of turn */
+	__u32 heir;		/* pid of whom the rest is handed to */
+	__u64 until;		/* its end */
+	__u64 used;		/* and not charged yet */
+	__u64 paid;		/* in advance, and not used yet */
 };
 
 struct {
@@ -110,6 +116,13 @@ static __always_inline struct agentcg_node *node_at(__u32 slot)
 static __always_inline bool waiting(const struct agentcg_node *n)
 {
 	return n->nr_own > 0 || n->nr_listed > 0;
+}
+
+static __always_inline struct cpu_ctx *cpu_at(__s32 cpu)
+{
+	__u32 key = (__u32)cpu;
+
+	return bpf_map_lookup_elem(&cpu_ctxs, &key);
 }
 
 /* ---- cpu.max ------------------------------------------------------------ */

@@ -141,6 +141,7 @@ enum agentcg_sched_counter {
 	AGENTCG_SCHED_DIRECT,	/* put on an idle CPU at once */
 	AGENTCG_SCHED_FAST,	/* queued as latency or GPU class */
 	AGENTCG_SCHED_PREEMPT,	/* somebody else was interrupted */
+	AGENTCG_SCHED_HANDED,	/* given the rest of its waker's turn */
 	AGENTCG_SCHED_QUEUED,	/* queued in its group */
 	AGENTCG_SCHED_KEPT,	/* went on for another slice */
 	AGENTCG_SCHED_EMPTY,	/* looked for work in a group and found none */

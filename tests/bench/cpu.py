@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""The CPU figures (ids 2.1 to 2.5); see tests/bench/README.md.
+"""The CPU figures (ids 2.1 to 2.5, and 2.9); see tests/bench/README.md.
 
 A round measures every figure once under each scheduler, one after another, so
 that noise hits all alike; ratios are taken within a round.  What a machine is
-good for follows from it: 2.1e wants 4 CPUs, all the others 2.
+good for follows from it: 2.1e wants 4 CPUs, 2.9 a kernel without sched_ext, all
+the others one that has it and 2 CPUs.
 """
 import argparse
 import collections
@@ -28,6 +29,7 @@ CG = "/sys/fs/cgroup"
 TOP = "bench"
 CPUS = os.cpu_count()
 SCX = "/sys/kernel/sched_ext"
+HAS_SCX = os.path.exists(SCX)
 # The peers are for orientation, and every figure of theirs takes as long as one of ours: one round in three
 # measures them, but for where they are a part of the figure.
 PEERS_EVERY = 3
@@ -70,7 +72,7 @@ class Eevdf:
         pass
 
     def check(self):
-        if read(f"{SCX}/state").strip() != "disabled":
+        if HAS_SCX and read(f"{SCX}/state").strip() != "disabled":
             raise Ended("a sched_ext scheduler runs that should not")
 
     def recover(self):
@@ -273,9 +275,9 @@ def ideal(groups, capacity=CPUS, above=TOP):
     return out
 
 
-def share_error(groups, got):
+def share_error(groups, got, above=TOP):
     """The worst leaf's |got / ideal - 1|, %.  What others used of the machine is taken off all CPUs alike."""
-    want = ideal(groups)
+    want = ideal(groups, above=above)
     scale = sum(got.values()) / sum(want.values())
     return max(abs(got[p] / (want[p] * scale) - 1) for p in want) * 100
 
@@ -442,6 +444,74 @@ def changes(bench, scheduler, id):
     bench.put(id, scheduler, share_error(groups, got))
 
 
+POOL, SOCKET = "agentcg.slice", "/run/agentcg/io.agentcg"
+# Two sessions, 2:1, with two calls each, 3:1, as priorities: a weight doubles every 62.5.
+SESSIONS, TOOLS = {"p": 562.5, "q": 500}, {"a": 599, "b": 500}
+
+
+class Weights:
+    """agentcgd on a kernel without sched_ext: it sets cpu.weight; while in the with block."""
+
+    def __enter__(self):
+        write("/run/bench-policy.conf", "[Pool]\nMemoryMax=1Gi\n")
+        self.log = open("/run/bench-agentcgd.log", "w")
+        self.daemon = subprocess.Popen([f"{OUT}/agentcgd", "--foreground", "--policy", "/run/bench-policy.conf"],
+                                       stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        if not eventually(60, lambda: subprocess.run([f"{OUT}/agentcg", "status"], capture_output=True).returncode == 0):
+            sys.exit(f"bench: agentcgd does not answer: {read(self.log.name)}")
+        self.calls = []
+        for session, priority in SESSIONS.items():
+            subprocess.run([f"{OUT}/agentcg", "session", "open", session, "--priority", f"{priority:.0f}"], check=True,
+                           stdout=subprocess.DEVNULL)
+            for n, tool in enumerate(TOOLS.values(), 1):
+                self.calls.append(subprocess.Popen([f"{OUT}/agentcg", "run", "--session", session, "--priority", str(tool),
+                                                    "--", "sleep", "600"], stderr=subprocess.DEVNULL))
+                if not eventually(30, lambda: os.path.exists(f"{CG}/{POOL}/session-{session}/tool-{n}")):
+                    sys.exit(f"bench: no call began in session {session}")
+        return self
+
+    def groups(self):
+        """The tree that the daemon made, with the weights that it gave."""
+        def weight(path):
+            return int(read(f"{CG}/{POOL}/{path}/cpu.weight"))
+        return [Group(f"session-{s}", weight(f"session-{s}"), children=[
+            Group(f"tool-{n}", weight(f"session-{s}/tool-{n}"), hogs(2)) for n in range(1, len(TOOLS) + 1)])
+            for s in SESSIONS]
+
+    def __exit__(self, *_):
+        for session in SESSIONS:
+            subprocess.run([f"{OUT}/agentcg", "session", "close", session], check=True, stdout=subprocess.DEVNULL)
+        for call in self.calls:
+            call.wait()
+        self.daemon.terminate()
+        self.daemon.wait()
+
+
+def run_hogs(groups, top, seconds):
+    """Share error of @groups, which are there, below @top."""
+    leaves = [leaf for g in groups for leaf in g.leaves(top)]
+    proc = subprocess.Popen([LOAD, "load"] + [f"{path}:{load}" for path, g in leaves for load in g.loads],
+                            stdout=subprocess.PIPE)
+    proc.stdout.readline()
+    time.sleep(1)
+    got = used([path for path, _ in leaves], seconds)
+    proc.kill()
+    proc.wait()
+    return share_error(groups, got, top)
+
+
+def degraded(bench, scheduler, id):
+    """Shares at two levels as agentcgd sets them, and the same weights set by hand."""
+    with Weights() as daemon:
+        groups = daemon.groups()
+        bench.put(id + "-agentcgd", scheduler, run_hogs(groups, POOL, bench.args.window))
+    weights = [[g.weight] + [c.weight for c in g.children] for g in groups]
+    if [[round(w / weights[-1][-1], 1) for w in row] for row in weights] != [[2, 3, 1], [1, 3, 1]]:
+        sys.exit(f"bench: agentcgd set weights that are not 2:1 and 3:1: {weights}")
+    with Loads([Group(g.name, g.weight, children=[Group(c.name, c.weight) for c in g.children]) for g in groups]):
+        bench.put(id + "-hand", scheduler, run_hogs(groups, TOP, bench.args.window))
+
+
 # ---- rounds ------------------------------------------------------------------------
 
 # What is measured between two changes of the scheduler: under which ones in every round, and under which for
@@ -454,6 +524,7 @@ BLOCKS = [
     Block({id: throughput for id in ("2.4a", *STRESS, "2.4e")}, ["eevdf", "agentcg"], ["flatcg"]),
     Block({"2.3": burst}, ["agentcg"], []),
     Block({"2.5a": limits, "2.5b": changes}, ["agentcg"], ["eevdf", "flatcg"]),
+    Block({"2.9": degraded}, ["eevdf"], []),
 ]
 SCHEDULERS = ["eevdf", "agentcg", "flatcg", "simple"]
 
@@ -464,7 +535,7 @@ class Bench:
         self.samples = collections.defaultdict(dict)    # (id, scheduler) -> {round: value}
         self.round = 0
         self.current = None
-        self.saved = f"{args.out}.{CPUS}"
+        self.saved = f"{args.out}.{CPUS}" + ("" if HAS_SCX else "-weights")
         self.known = {"eevdf": Eevdf(), "agentcg": Agentcg("agentcg"), **{n: Peer(n) for n in SCHEDULERS[2:]}}
 
     def wants(self, id):
@@ -524,7 +595,8 @@ class Bench:
 
     def here(self, block):
         """What of @block is wanted, and is measured on a machine with so many CPUs."""
-        return [id for id in block.steps if self.wants(id) and (id == "2.1e") == (CPUS == 4)]
+        mine = [id for id in block.steps if HAS_SCX != (id == "2.9") and (id == "2.1e") == (CPUS == 4)]
+        return [id for id in mine if self.wants(id)]
 
     def run(self):
         flip = False
@@ -573,6 +645,11 @@ def report(bench, f):
     baselines("2.5a", "the same", "%", "2.5a", others)
     add("2.5b", "share error once CPUs, cpuset and affinity have changed", bench.ours("2.5b"), "%", 1.0)
     baselines("2.5b", "the same", "%", "2.5b", others)
+    by_daemon, by_hand = bench.samples["2.9-agentcgd", "eevdf"], bench.samples["2.9-hand", "eevdf"]
+    add("2.9", "6.12: share error, 2:1 x 3:1, agentcgd's weights less those by hand",
+        [by_daemon[r] - by_hand[r] for r in by_daemon], "%", 0.5)
+    baselines("2.9-agentcgd", "agentcgd's weights", "%", "2.9-agentcgd", ["eevdf"])
+    baselines("2.9-hand", "the same set by hand", "%", "2.9-hand", ["eevdf"])
 
 
 def make_repository():

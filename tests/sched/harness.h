@@ -3,6 +3,8 @@
 #ifndef _TEST_SCHED_HARNESS_H
 #define _TEST_SCHED_HARNESS_H
 
+#include <sched.h>
+
 #include "kselftest_harness.h"
 #include "scheduler.h"
 
@@ -29,6 +31,14 @@ static inline bool sched_skips(void)
 		printf("TAP version 13\n1..0 # SKIP %s\n", why);
 	group_controllers = "+cpu +cpuset +pids";
 	return !!why;
+}
+
+/* For a fixture's setup: whether ours runs.  What measures does not wait for what is measured; what it starts is ordinary. */
+static inline bool sched_ready(void)
+{
+	static const struct sched_param first = { .sched_priority = 20 };
+
+	return !sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first) && sched_running();
 }
 
 /*

@@ -72,7 +72,7 @@ struct worker {
 		volatile bool ready;	/* bound, niced, ... */
 		volatile long rounds;	/* spun, or slept */
 		struct {
-			int late_us;	/* from when it should run until it did */
+			int wait_us;	/* from waking up until it ran */
 			int cpu;
 		} round[MAX_ROUNDS];
 	} *log;
@@ -84,7 +84,7 @@ void worker_stop(struct worker *w);
 /* CPU time of it so far, ms */
 double worker_cpu_ms(const struct worker *w);
 /* Of the rounds from @from on, us; -1 when there are none. */
-double worker_late_us(const struct worker *w, long from, double percent);
+double worker_wait_us(const struct worker *w, long from, double percent);
 /* As fork(), into @g; a negative errno when it fails. */
 pid_t worker_fork(const struct group *g);
 /* So much CPU time of the caller */

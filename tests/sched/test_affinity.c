@@ -37,7 +37,7 @@ FIXTURE_SETUP(affinity)
 {
 	if (get_nprocs() != 2)
 		SKIP(return, "the numbers are for two CPUs");
-	ASSERT_TRUE(sched_running());
+	ASSERT_TRUE(sched_ready());
 	ASSERT_EQ(0, group_make(&self->a, "a"));
 	ASSERT_EQ(0, group_make(&self->b, "b"));
 }

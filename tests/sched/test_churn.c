@@ -21,7 +21,7 @@
 #define SECONDS		20
 #define LEAVES_A_SECOND	100
 /* By so many processes at once: making and removing is mostly waiting. */
-#define CHURNERS	4
+#define CHURNERS	8
 /* So many leaves of each live at a time. */
 #define ALIVE		3
 
@@ -104,9 +104,12 @@ static void load_leaf(const struct group *leaf, int n)
 static int churn_some(const struct group *session, int first, long ms)
 {
 	struct group leaves[ALIVE] = {}, *leaf;
-	double began = now_ms(), due;
+	double began, due;
 	int i;
 
+	if (!sched_ready())
+		return -1;
+	began = now_ms();
 	for (i = 0; now_ms() < began + ms; i++) {
 		leaf = &leaves[i % ALIVE];
 		group_remove(leaf);

@@ -31,7 +31,7 @@ FIXTURE(latency) {
 
 FIXTURE_SETUP(latency)
 {
-	ASSERT_TRUE(sched_running());
+	ASSERT_TRUE(sched_ready());
 	ASSERT_EQ(0, group_make(&self->call, "call"));
 	ASSERT_EQ(0, group_make(&self->peer, "peer"));
 	ASSERT_EQ(0, group_make(&self->hogs, "hogs"));
@@ -130,8 +130,8 @@ TEST_F(latency, an_interactive_call_waits_as_little_as_real_time)
 	ASSERT_EQ(0, worker_start(&self->workers[0], &self->call, &short_work));
 	ASSERT_EQ(0, worker_start(&self->workers[1], &self->call, &fifo));
 	sleep_ms(WINDOW_MS);
-	interactive = worker_late_us(&self->workers[0], 0, 75);
-	best = worker_late_us(&self->workers[1], 0, 75);
+	interactive = worker_wait_us(&self->workers[0], 0, 75);
+	best = worker_wait_us(&self->workers[1], 0, 75);
 	TH_LOG("p75: interactive %.0f us, real-time %.0f us", interactive, best);
 	EXPECT_GE(3 * best + 500, interactive);
 }
@@ -262,12 +262,12 @@ TEST_F(latency, a_gpu_thread_comes_before_interactive_ones)
 	sleep_ms(SETTLE_MS);
 	from = self->workers[0].log->rounds;
 	sleep_ms(WINDOW_MS);
-	interactive = worker_late_us(&self->workers[0], from, 90);
+	interactive = worker_wait_us(&self->workers[0], from, 90);
 	ASSERT_EQ(0, sched_hint(&sched, 0, self->workers[0].pid, AGENTCG_CLASS_GPU, 0));
 	sleep_ms(SETTLE_MS);
 	from = self->workers[0].log->rounds;
 	sleep_ms(WINDOW_MS);
-	gpu = worker_late_us(&self->workers[0], from, 90);
+	gpu = worker_wait_us(&self->workers[0], from, 90);
 	TH_LOG("p90: interactive %.0f us, gpu %.0f us", interactive, gpu);
 	EXPECT_LT(0, gpu);
 	EXPECT_GT(interactive / 2, gpu);

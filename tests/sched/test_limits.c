@@ -30,7 +30,7 @@ FIXTURE_SETUP(limits)
 
 	if (get_nprocs() != 2)
 		SKIP(return, "the numbers are for two CPUs");
-	ASSERT_TRUE(sched_running());
+	ASSERT_TRUE(sched_ready());
 	for (i = 0; i < NR_GROUPS; i++)
 		ASSERT_EQ(0, group_make(&self->groups[i], names[i]));
 }

@@ -4,7 +4,9 @@
  * each have a weight and some hogs.  What is wanted is the fluid ideal; the
  * exact errors are bench-cpu's.
  */
+#include <errno.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include "harness.h"
 
@@ -29,7 +31,7 @@ FIXTURE_SETUP(shares)
 {
 	if (get_nprocs() != 2)
 		SKIP(return, "the numbers are for two CPUs");
-	ASSERT_TRUE(sched_running());
+	ASSERT_TRUE(sched_ready());
 }
 
 FIXTURE_TEARDOWN(shares)
@@ -338,6 +340,59 @@ TEST_F(shares, tasks_of_the_root_count_as_one_more_group)
 	sleep_ms(SETTLE_MS);
 	measure(self->groups, self->cpus, 1, WINDOW_MS);
 	EXPECT_NEAR(1, self->cpus[0], 15, "the group");
+}
+
+/* A task of a pair: a byte to the other, a byte back, for ever. */
+static void take_turns(int from, int to)
+{
+	char byte = 0;
+
+	while (write(to, &byte, 1) == 1 && read(from, &byte, 1) == 1)
+		;
+	_exit(0);
+}
+
+static int pair_start(const struct group *g)
+{
+	int pipes[2][2], i;
+	pid_t pid;
+
+	for (i = 0; i < 2; i++)
+		if (pipe(pipes[i]))
+			return -errno;
+	for (i = 0; i < 2; i++) {
+		pid = worker_fork(g);
+		if (!pid)
+			take_turns(pipes[i][0], pipes[!i][1]);
+		if (pid < 0)
+			return pid;
+	}
+	for (i = 0; i < 4; i++)
+		close(pipes[i / 2][i % 2]);
+	return 0;
+}
+
+/*
+ * Those who wake each other hand over their turn, but make no more of it.
+ *
+ *	a 100, 3 pairs		0.5
+ *	b 300, 3 hogs		1.5
+ */
+TEST_F(shares, do_not_grow_by_waking_each_other)
+{
+	static const struct member members[] = { { "a", 100, 0 }, { "b", 300, 3 }, {} };
+	__u64 handed;
+	int i;
+
+	populate(_metadata, self, members);
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, pair_start(&self->groups[0]));
+	sleep_ms(SETTLE_MS);
+	handed = sched_counter(&sched, AGENTCG_SCHED_HANDED);
+	measure_parts(self->groups, self->cpus, 2, WINDOW_MS, 2);
+	EXPECT_NEAR(0.5, self->cpus[0], 10, "a");
+	EXPECT_NEAR(1.5, self->cpus[1], 10, "b");
+	EXPECT_LT(handed + 100, sched_counter(&sched, AGENTCG_SCHED_HANDED));
 }
 
 int main(int argc, char **argv)

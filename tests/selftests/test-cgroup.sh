@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# vm: --memory 2G --timeout 1200
+# vm: --accel icount --memory 2G --timeout 1200
 # The kernel's own cgroup selftests give the same results with the module loaded and the memory policy attached to the root
 # cgroup as without, in one boot.
 #

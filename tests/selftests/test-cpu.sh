@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# vm: --memory 2G --timeout 900
+# vm: --accel icount --memory 2G --timeout 900
 # The kernel's own selftests of the cpu and cpuset controllers give the same results with our scheduler as without, in one
 # boot. One that differs runs again on both sides, up to four times: on an emulated machine some are flaky. test_cpucg_max and
 # test_cpucg_max_nested fail there without us, too: they allow 10 % in one period of 100 ms.

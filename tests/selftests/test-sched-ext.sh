@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# vm: --memory 2G --timeout 900
+# vm: --accel icount --memory 2G --timeout 900
 # The kernel's own sched_ext selftests pass on a machine where our scheduler has been, as they did before.
 #
 # All of them take four minutes on an emulated machine, most of it in a few that wait or that race by intention, so those

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Without the module, with it again, and its removal: what works, what is said.
-# vm: --boot system --memory 2G --timeout 120
+# vm: --boot system --accel icount --memory 2G --timeout 120
 set -u
 . tests/system/lib.sh
 rmmod agentcg 2>/dev/null

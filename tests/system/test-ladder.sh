@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # What follows when a hold lasts too long: expired, frozen, then on or killed; never the agent.
-# vm: --boot system --memory 2G --timeout 240
+# vm: --boot system --accel icount --memory 2G --timeout 240
 set -u
 . tests/system/lib.sh
 load_module

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Policy files: those of the project load, mistakes are refused with file and line, drop-ins, reload. No module is needed.
-# vm: --boot system --memory 2G --timeout 120
+# vm: --boot system --accel icount --memory 2G --timeout 120
 set -u
 . tests/system/lib.sh
 mkdir -p "$work/etc"

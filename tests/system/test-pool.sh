@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The memory policy at work: who is held first and goes on first, how far the pool is from its limit, what is never held.
-# vm: --boot system --memory 2G --timeout 240
+# vm: --boot system --accel icount --memory 2G --timeout 240
 set -u
 . tests/system/lib.sh
 load_module

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The daemon is killed with -9, at many moments: enforcement goes on without it, the next one knows all, nothing leaks.
-# vm: --boot system --memory 2G --timeout 300
+# vm: --boot system --accel icount --memory 2G --timeout 300
 set -u
 . tests/system/lib.sh
 load_module

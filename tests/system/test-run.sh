@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # agentcg run: exit codes, input and output, signals, what is left behind, what is said.
-# vm: --boot system --memory 2G --timeout 240
+# vm: --boot system --accel icount --memory 2G --timeout 240
 set -u
 . tests/system/lib.sh
 load_module

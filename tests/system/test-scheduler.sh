@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The CPU scheduler as the daemon keeps it: loaded, taken over, switched off and on, ended by errors and by hand, loaded again;
 # and what is told about it.
-# vm: --boot system --memory 2G --timeout 420
+# vm: --boot system --accel icount --memory 2G --timeout 420
 set -u
 . tests/system/lib.sh
 load_module

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # record and replay, and the help texts.
-# vm: --boot system --memory 2G --timeout 180
+# vm: --boot system --accel icount --memory 2G --timeout 180
 set -u
 . tests/system/lib.sh
 load_module

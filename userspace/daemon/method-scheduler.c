@@ -278,6 +278,7 @@ static int build_counters(struct cpu *cpu, sd_json_variant **ret)
 		[AGENTCG_SCHED_DIRECT] = "direct",
 		[AGENTCG_SCHED_FAST] = "fast",
 		[AGENTCG_SCHED_PREEMPT] = "preempt",
+		[AGENTCG_SCHED_HANDED] = "handed",
 		[AGENTCG_SCHED_QUEUED] = "queued",
 		[AGENTCG_SCHED_KEPT] = "kept",
 		[AGENTCG_SCHED_EMPTY] = "empty",
