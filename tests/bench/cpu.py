@@ -3,9 +3,8 @@
 """The CPU figures (ids 2.1 to 2.5, and 2.9); see tests/bench/README.md.
 
 A round measures every figure once under each scheduler, one after another, so
-that noise hits all alike; ratios are taken within a round.  What a machine is
-good for follows from it: 2.1e wants 4 CPUs, 2.9 a kernel without sched_ext, all
-the others one that has it and 2 CPUs.
+that noise hits all alike; ratios are taken within a round.  Figures want
+different machines (MACHINES), one boot for each.
 """
 import argparse
 import collections
@@ -29,10 +28,12 @@ CG = "/sys/fs/cgroup"
 TOP = "bench"
 CPUS = os.cpu_count()
 SCX = "/sys/kernel/sched_ext"
-HAS_SCX = os.path.exists(SCX)
 # The peers are for orientation, and every figure of theirs takes as long as one of ours: one round in three
 # measures them, but for where they are a part of the figure.
 PEERS_EVERY = 3
+# Which guest of tests/bench/run measures what.  The clock of "two" counts instructions, and its CPUs take turns: shares
+# come out to a thousandth.  In "parallel" they really run at the same time, as a command that is timed beside others wants.
+MACHINES = {"2.1e": "four", "2.2c": "parallel", "2.2d": "parallel", "2.5b": "hotplug", "2.9": "old"}
 BURST_MS = 200      # AGENTCG_BURST_INTERACTIVE in bpf/fair.h
 
 
@@ -72,7 +73,7 @@ class Eevdf:
         pass
 
     def check(self):
-        if HAS_SCX and read(f"{SCX}/state").strip() != "disabled":
+        if os.path.exists(SCX) and read(f"{SCX}/state").strip() != "disabled":
             raise Ended("a sched_ext scheduler runs that should not")
 
     def recover(self):
@@ -535,7 +536,7 @@ class Bench:
         self.samples = collections.defaultdict(dict)    # (id, scheduler) -> {round: value}
         self.round = 0
         self.current = None
-        self.saved = f"{args.out}.{CPUS}" + ("" if HAS_SCX else "-weights")
+        self.saved = f"{args.out}.{args.machine}"
         self.known = {"eevdf": Eevdf(), "agentcg": Agentcg("agentcg"), **{n: Peer(n) for n in SCHEDULERS[2:]}}
 
     def wants(self, id):
@@ -594,9 +595,8 @@ class Bench:
                 self.stop()
 
     def here(self, block):
-        """What of @block is wanted, and is measured on a machine with so many CPUs."""
-        mine = [id for id in block.steps if HAS_SCX != (id == "2.9") and (id == "2.1e") == (CPUS == 4)]
-        return [id for id in mine if self.wants(id)]
+        """What of @block is wanted, and is measured on this machine."""
+        return [id for id in block.steps if self.wants(id) and MACHINES.get(id, "two") == self.args.machine]
 
     def run(self):
         flip = False
@@ -667,6 +667,7 @@ def main():
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--out", required=True)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--machine", choices=["two", *sorted(set(MACHINES.values()))], default="two", help="what this one is")
     parser.add_argument("--only", type=lambda s: s.split(","), default=["2."], help="beginnings of ids, such as 2.1,2.2a")
     parser.add_argument("--schedulers", type=lambda s: s.split(","), default=SCHEDULERS)
     parser.add_argument("--window", type=float, default=10, help="seconds over which CPU time is counted")
