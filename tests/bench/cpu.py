@@ -488,29 +488,39 @@ class Weights:
         self.daemon.wait()
 
 
+SETTLE_S = 3    # what starting agentcgd and its calls leaves to do is done
+
+
 def run_hogs(groups, top, seconds):
     """Share error of @groups, which are there, below @top."""
     leaves = [leaf for g in groups for leaf in g.leaves(top)]
     proc = subprocess.Popen([LOAD, "load"] + [f"{path}:{load}" for path, g in leaves for load in g.loads],
                             stdout=subprocess.PIPE)
     proc.stdout.readline()
-    time.sleep(1)
+    time.sleep(SETTLE_S)
     got = used([path for path, _ in leaves], seconds)
     proc.kill()
     proc.wait()
+    print("  " + ", ".join(f"{path[len(top) + 1:]} {got[path]:.4f}" for path, _ in leaves))
     return share_error(groups, got, top)
 
 
 def degraded(bench, scheduler, id):
-    """Shares at two levels as agentcgd sets them, and the same weights set by hand."""
+    """Shares at two levels as agentcgd sets them, and the same weights set by hand, in turns first."""
+    def by_hand(groups):
+        with Loads([Group(g.name, g.weight, children=[Group(c.name, c.weight) for c in g.children]) for g in groups]):
+            bench.put(id + "-hand", scheduler, run_hogs(groups, TOP, bench.args.window))
+
+    if bench.round % 2:
+        by_hand(bench.groups)
     with Weights() as daemon:
-        groups = daemon.groups()
+        bench.groups = groups = daemon.groups()
         bench.put(id + "-agentcgd", scheduler, run_hogs(groups, POOL, bench.args.window))
     weights = [[g.weight] + [c.weight for c in g.children] for g in groups]
     if [[round(w / weights[-1][-1], 1) for w in row] for row in weights] != [[2, 3, 1], [1, 3, 1]]:
         sys.exit(f"bench: agentcgd set weights that are not 2:1 and 3:1: {weights}")
-    with Loads([Group(g.name, g.weight, children=[Group(c.name, c.weight) for c in g.children]) for g in groups]):
-        bench.put(id + "-hand", scheduler, run_hogs(groups, TOP, bench.args.window))
+    if not bench.round % 2:
+        by_hand(groups)
 
 
 # ---- rounds ------------------------------------------------------------------------
