@@ -153,7 +153,7 @@ static void hand_over(struct task_struct *p, const struct task_ctx *t, s32 cpu)
 	agentcg_insert(p, SCX_DSQ_LOCAL, until - now, 0);
 }
 
-/* This CPU has nothing to do: should somebody that was to sleep have gone on, its heir waits for nothing. */
+/* This CPU has nothing to do: should somebody have gone on after all, its heir need not wait. */
 static void free_heir(s32 self)
 {
 	struct cpu_ctx *c;

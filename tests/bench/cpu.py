@@ -20,11 +20,10 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from figures import Figures
+from guest import AGENTCG, CG, OUT, eventually, read, start_daemon, write
 
-OUT = os.path.abspath("build/out")
 LOAD = f"{OUT}/tests/bench-cpu"
 PEERS = f"{OUT}/peers/build/bin"
-CG = "/sys/fs/cgroup"
 TOP = "bench"
 CPUS = os.cpu_count()
 SCX = "/sys/kernel/sched_ext"
@@ -35,25 +34,6 @@ PEERS_EVERY = 3
 # come out to a thousandth.  In "parallel" they really run at the same time, as a command that is timed beside others wants.
 MACHINES = {"2.1e": "four", "2.2c": "parallel", "2.2d": "parallel", "2.5b": "hotplug", "2.9": "old"}
 BURST_MS = 200      # AGENTCG_BURST_INTERACTIVE in bpf/fair.h
-
-
-def write(path, text):
-    with open(path, "w") as f:
-        f.write(text)
-
-
-def read(path):
-    with open(path) as f:
-        return f.read()
-
-
-def eventually(seconds, condition):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 # ---- schedulers -------------------------------------------------------------
@@ -445,7 +425,7 @@ def changes(bench, scheduler, id):
     bench.put(id, scheduler, share_error(groups, got))
 
 
-POOL, SOCKET = "agentcg.slice", "/run/agentcg/io.agentcg"
+POOL = "agentcg.slice"
 # Two sessions, 2:1, with two calls each, 3:1, as priorities: a weight doubles every 62.5.
 SESSIONS, TOOLS = {"p": 562.5, "q": 500}, {"a": 599, "b": 500}
 
@@ -454,18 +434,13 @@ class Weights:
     """agentcgd on a kernel without sched_ext: it sets cpu.weight; while in the with block."""
 
     def __enter__(self):
-        write("/run/bench-policy.conf", "[Pool]\nMemoryMax=1Gi\n")
-        self.log = open("/run/bench-agentcgd.log", "w")
-        self.daemon = subprocess.Popen([f"{OUT}/agentcgd", "--foreground", "--policy", "/run/bench-policy.conf"],
-                                       stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        if not eventually(60, lambda: subprocess.run([f"{OUT}/agentcg", "status"], capture_output=True).returncode == 0):
-            sys.exit(f"bench: agentcgd does not answer: {read(self.log.name)}")
+        self.daemon = start_daemon("[Pool]\nMemoryMax=1Gi\n", open("/run/bench-agentcgd.log", "w"))
         self.calls = []
         for session, priority in SESSIONS.items():
-            subprocess.run([f"{OUT}/agentcg", "session", "open", session, "--priority", f"{priority:.0f}"], check=True,
+            subprocess.run([AGENTCG, "session", "open", session, "--priority", f"{priority:.0f}"], check=True,
                            stdout=subprocess.DEVNULL)
             for n, tool in enumerate(TOOLS.values(), 1):
-                self.calls.append(subprocess.Popen([f"{OUT}/agentcg", "run", "--session", session, "--priority", str(tool),
+                self.calls.append(subprocess.Popen([AGENTCG, "run", "--session", session, "--priority", str(tool),
                                                     "--", "sleep", "600"], stderr=subprocess.DEVNULL))
                 if not eventually(30, lambda: os.path.exists(f"{CG}/{POOL}/session-{session}/tool-{n}")):
                     sys.exit(f"bench: no call began in session {session}")
@@ -481,7 +456,7 @@ class Weights:
 
     def __exit__(self, *_):
         for session in SESSIONS:
-            subprocess.run([f"{OUT}/agentcg", "session", "close", session], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run([AGENTCG, "session", "close", session], check=True, stdout=subprocess.DEVNULL)
         for call in self.calls:
             call.wait()
         self.daemon.terminate()

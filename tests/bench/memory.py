@@ -16,12 +16,10 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from figures import Figures
+from guest import AGENTCG, CG, OUT, read, start_daemon, write
 
-OUT = "build/out"
-AGENTCG = f"{OUT}/agentcg"
 KO = f"{OUT}/module/7.2/agentcg.ko"
 TRACES = "../shared/traces"
-CG = "/sys/fs/cgroup"
 MIB = 1 << 20
 
 # Name, trace, priority, what it says it needs: the peak of the trace on its
@@ -37,16 +35,6 @@ TIGHT, MODERATE = 1100, 1300    # MiB, the paper's caps
 
 def replay(session):
     return [AGENTCG, "replay", f"{TRACES}/{session.trace}", "--speed", "50", "--base", "100Mi", "--json"]
-
-
-def write(path, text):
-    with open(path, "w") as f:
-        f.write(text)
-
-
-def read(path):
-    with open(path) as f:
-        return f.read()
 
 
 def kills(group):
@@ -106,14 +94,9 @@ class Daemon:
         self.proc = None
 
     def start(self, cap):
-        write("/run/bench-policy.conf", f"[Pool]\nMemoryMax={cap}Mi\n")
-        self.log = open("/run/bench-agentcgd.log", "a")
-        self.proc = subprocess.Popen([f"{OUT}/agentcgd", "--policy", "/run/bench-policy.conf"],
-                                     stderr=self.log)
-        for _ in range(200):
-            if subprocess.run([AGENTCG, "status", "--json"], capture_output=True).returncode == 0:
-                break
-            time.sleep(0.05)
+        # Of memory alone: while it is loaded, the CPU scheduler takes CPU time itself.
+        self.proc = start_daemon(f"[Pool]\nMemoryMax={cap}Mi\n[CPU]\nScheduler=none\n",
+                                 open("/run/bench-agentcgd.log", "a"))
         enforcement = self.status()["pool"]["enforcement"]
         if enforcement != "kernel":
             sys.exit(f"bench: agentcgd enforces '{enforcement}', not in the kernel:\n"
