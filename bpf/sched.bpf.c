@@ -55,6 +55,8 @@ char LICENSE[] SEC("license") = "GPL";
 #define NEAR_TASKS	4
 /* With less left of its turn nobody hands it over. */
 #define HANDOVER_NS	(100 * 1000ULL)
+/* Of so many wake-ups with a turn handed over one is counted. */
+#define NOTED_HEIRS	8
 /* Groups that a CPU looks into at most for something to run. */
 #define TURNS		128
 
@@ -133,7 +135,7 @@ static bool some_cpu_idles(void)
  * Whoever wakes a task of its own group and is about to sleep hands it the rest
  * of its turn on this CPU.  The turn was the group's, so no other is asked.
  */
-static void hand_over(struct task_struct *p, const struct task_ctx *t, s32 cpu)
+static void hand_over(struct task_struct *p, struct task_ctx *t, s32 cpu)
 {
 	struct cpu_ctx *c = cpu_at(cpu);
 	u64 now = agentcg_now(), until;
@@ -148,7 +150,9 @@ static void hand_over(struct task_struct *p, const struct task_ctx *t, s32 cpu)
 	    scx_bpf_dsq_nr_queued(SCX_DSQ_LOCAL) ||
 	    (nr_limited && !path_has_bandwidth(t->slot, now)))
 		return;
-	c->heir = p->pid;
+	c->heir = 1;
+	c->nr_heirs++;
+	t->queued = QUEUED_HEIR;
 	count(AGENTCG_SCHED_HANDED);
 	agentcg_insert(p, SCX_DSQ_LOCAL, until - now, 0);
 }
@@ -174,8 +178,7 @@ static void free_heir(s32 self)
 }
 
 /* Who is woken by somebody that is about to sleep best waits for that one's CPU. */
-static s32 near_waker(struct task_struct *p, const struct task_ctx *t, s32 prev_cpu,
-		      u64 wake_flags)
+static s32 near_waker(struct task_struct *p, struct task_ctx *t, s32 prev_cpu, u64 wake_flags)
 {
 	s32 cpu = bpf_get_smp_processor_id();
 
@@ -508,6 +511,17 @@ void BPF_PROG(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 
 /* ---- running ------------------------------------------------------------ */
 
+/* Who inherits a turn hardly waits, and they may be many: every NOTED_HEIRSth stands for all. */
+static bool is_noted(const struct task_ctx *t)
+{
+	struct cpu_ctx *c;
+
+	if (t->queued != QUEUED_HEIR)
+		return true;
+	c = cpu_at(bpf_get_smp_processor_id());
+	return c && c->nr_heirs % NOTED_HEIRS == 0;
+}
+
 SEC("struct_ops/agentcg_runnable")
 void BPF_PROG(agentcg_runnable, struct task_struct *p, u64 flags)
 {
@@ -515,7 +529,7 @@ void BPF_PROG(agentcg_runnable, struct task_struct *p, u64 flags)
 
 	if (!t)
 		return;
-	if (flags & AGENTCG_ENQ(WAKEUP))
+	if (flags & AGENTCG_ENQ(WAKEUP) && is_noted(t))
 		t->woken = agentcg_now();
 	activate_path(t->slot);
 }
@@ -533,7 +547,7 @@ void BPF_PROG(agentcg_quiescent, struct task_struct *p, u64 flags)
 	deactivate_path(t->slot);
 }
 
-static void note_wakeup(struct task_ctx *t)
+static void note_wakeup(struct task_ctx *t, __u64 times)
 {
 	__u64 now = agentcg_now();
 	struct agentcg_hist *h;
@@ -543,7 +557,7 @@ static void note_wakeup(struct task_ctx *t)
 	t->woken = 0;
 	h = bpf_map_lookup_elem(&wakeups, &slot);
 	if (h && bucket < AGENTCG_HIST_BUCKETS)
-		__sync_fetch_and_add(&h->count[bucket], 1);
+		__sync_fetch_and_add(&h->count[bucket], times);
 }
 
 SEC("struct_ops/agentcg_running")
@@ -553,9 +567,11 @@ void BPF_PROG(agentcg_running, struct task_struct *p)
 	s32 cpu = scx_bpf_task_cpu(p);
 	struct cpu_ctx *c = cpu_at(cpu);
 	struct agentcg_node *n;
+	bool heir;
 
 	if (!t || !c)
 		return;
+	heir = t->queued == QUEUED_HEIR;
 	if (t->queued)
 		dequeued(t);
 	n = node_at(t->slot);
@@ -565,9 +581,9 @@ void BPF_PROG(agentcg_running, struct task_struct *p)
 	if (t->fast_in)
 		n->nr_fast_runs++;
 	if (t->woken)
-		note_wakeup(t);
+		note_wakeup(t, heir ? NOTED_HEIRS : 1);
 	c->fast = rank_of(t);
-	if (c->heir == p->pid && c->slot == t->slot) {
+	if (heir && c->heir && c->slot == t->slot) {
 		/* Somebody has asked for this CPU meanwhile. */
 		if (!c->until)
 			scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);

@@ -21,6 +21,7 @@ enum queued_in {
 	QUEUED_GROUP,
 	QUEUED_FAST,
 	QUEUED_GPU,
+	QUEUED_HEIR,	/* for the rest of its waker's turn */
 };
 
 struct task_ctx {

@@ -81,7 +81,8 @@ struct cpu_ctx {
 	/* The turn: of the running task, and those that it is handed on to. */
 	__u32 slot;		/* its group */
 	__u32 fast;		/* the task runs out of turn */
-	__u32 heir;		/* pid of whom the rest is handed to */
+	__u32 heir;		/* somebody waits to whom the rest is handed */
+	__u32 nr_heirs;
 	__u64 until;		/* its end */
 	__u64 used;		/* and not charged yet */
 	__u64 paid;		/* in advance, and not used yet */
