@@ -78,10 +78,16 @@ end_suite() {
 # read_stream SUITE...: the suites that have to appear, one after another
 read_stream() {
 	local line word rc seconds expected=("$@") name done=' '
+	local before=("$passed" "$failed" "$skipped" ${#failures[@]} ${#timings[@]})
 	while IFS= read -r line || [ -n "$line" ]; do
 		line=${line%$'\r'}
 		case $line in
 		"@suite "*) begin_suite "${line#@suite }"; continue ;;
+		"@again "*) # the whole boot
+			echo "# once more, ${line#@again }"
+			passed=$((before[0])) failed=$((before[1])) skipped=$((before[2])) suite='' done=' '
+			failures=("${failures[@]:0:before[3]}") timings=("${timings[@]:0:before[4]}")
+			continue ;;
 		esac
 		if [ -z "$suite" ]; then
 			[ -z "$line" ] || echo "$line"

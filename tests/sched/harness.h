@@ -33,12 +33,17 @@ static inline bool sched_skips(void)
 	return !!why;
 }
 
-/* For a fixture's setup: whether ours runs.  What measures does not wait for what is measured; what it starts is ordinary. */
-static inline bool sched_ready(void)
+/* For a fixture's setup: what measures does not wait for what is measured; what it starts is ordinary. */
+static inline bool goes_first(void)
 {
 	static const struct sched_param first = { .sched_priority = 20 };
 
-	return !sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first) && sched_running();
+	return !sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first);
+}
+
+static inline bool sched_ready(void)
+{
+	return goes_first() && sched_running();
 }
 
 /*

@@ -50,6 +50,7 @@ static pid_t start_forker(void)
 
 FIXTURE_SETUP(failsafe)
 {
+	ASSERT_TRUE(goes_first());
 	ASSERT_FALSE(sched_running());
 	ASSERT_EQ(0, group_make(&self->call, "call"));
 	ASSERT_EQ(0, hogs_start(&self->call, 2));
@@ -181,7 +182,7 @@ TEST_F(failsafe, who_is_killed_leaves_it_running)
 	if (!loader) {
 		struct sched s;
 
-		if (sched_start(&s, 0) || bpf_link__pin(s.link, PIN))
+		if (!goes_first() || sched_start(&s, 0) || bpf_link__pin(s.link, PIN))
 			_exit(1);
 		bpf_map_get_info_by_fd(bpf_map__fd(s.skel->maps.sched_exit), &info, &len);
 		if (write(fds[1], &info.id, sizeof(info.id)) != sizeof(info.id))

@@ -36,8 +36,11 @@ check "an exit code without a failure fails" counts "1 1 0" "@suite s\n1..1\nok 
 check "a timeout fails" counts "1 1 0" "@suite s\n1..1\nok 1\n$(ends 124)"
 check "a guest that dies on the way fails" counts "1 1 0" "@suite s\n1..2\nok 1\n"
 check "a guest that never starts fails" counts "0 1 0" "vm: cannot\n"
+check "a boot that is run again counts once" counts "2 0 0" "@suite s\n1..2\nok 1\nnot ok 2\n@again\n@suite s\n1..2\nok 1\nok 2\n$(ends 0)"
+check "... also when it fails again" counts "1 1 0" "@suite s\n1..2\nok 1\nnot ok 2\n@again\n@suite s\n1..2\nok 1\n"
 check "Bail out fails" counts "0 2 0" "@suite s\n1..1\nBail out! no module\n$(ends 1)"
 
+fails() { ! "$@"; }
 shown() { grep -qx "$1" "$logs/shown"; }
 counts "0 1 0" "@suite s\n1..1\n# before\nnot ok 1 - b\n# after\n$(ends 1)"
 check "what is said before a failure is shown" shown "s: # before"
@@ -54,7 +57,18 @@ for splat in 'WARNING: CPU: 0 PID: 1 at mm/memcontrol.c:1' 'BUG: kernel NULL poi
 	{ cat "$logs/oom"; echo "[    5.1] $splat"; } >"$logs/console"
 	check "a splat: $splat" splats "not ok"
 done
+stale() { tests/lib/stale-breakpoint "$logs/console"; }
+code() { printf '[ 1.2] Oops: int3: 0000 [#1] SMP\r\n[ 1.2] RIP: 0010:__schedule+0x634/0x1070\r\n[ 1.2] Code: 89 c7 %s <0b> 49\r\n' "$1"; }
+code eb >"$logs/console"
+check "a breakpoint that is not in memory is the emulator's" stale
+code cc >"$logs/console"
+check "... one that is there is not" fails stale
+{ cat "$logs/oom"; echo 'BUG: kernel NULL pointer dereference'; code eb; } >"$logs/console"
+check "... nor what follows another report" fails stale
+cp "$logs/oom" "$logs/console"
+check "... nor a quiet kernel" fails stale
 rm "$logs/console"
+check "... nor none" fails stale
 check "no console log is a failure" splats "not ok"
 
 done_testing

@@ -71,6 +71,9 @@ trap at_exit EXIT
 # status FILTER: a jq filter over the status
 status() { "$agentcg" status --json | jq -r "$1"; }
 
+# scheduler NAME: whether the daemon says that this one is active
+scheduler() { [ "$(status .pool.scheduler)" = "$1" ]; }
+
 # call CALL FIELD: of the call's status; empty if it is not there
 call() { status "[.sessions[].calls[] | select(.call == \"$1\")][0].$2 // empty"; }
 

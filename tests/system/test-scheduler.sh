@@ -14,8 +14,6 @@ with_scheduler auto
 
 ops() { cat /sys/kernel/sched_ext/root/ops 2>/dev/null; }
 state() { cat /sys/kernel/sched_ext/state; }
-# scheduler NAME: whether the daemon says that this one is active
-scheduler() { [ "$(status .pool.scheduler)" = "$1" ]; }
 # because REGEX: whether the daemon says so why it is not sched_ext
 because() { status '.pool.schedulerReason // ""' | grep -qE -e "$1"; }
 # log REGEX: how many lines of the daemon match

@@ -21,6 +21,8 @@ TimeoutMax=1m
 PidsMax=20
 X
 start_daemon
+# What the daemon opens for it would look like a descriptor left open.
+check "the scheduler is loaded first" eventually 90 scheduler sched_ext
 # tap SCRIPT ARGUMENT: its results become ours
 tap() {
 	python3 "$system/$1" "$2" >"$work/tap" 2>&1 &
