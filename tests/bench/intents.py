@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Benchmark "intents": what calls are granted from history, over recorded sessions (intents-grants.c); see tests/bench/README.md."""
+import argparse
+import json
+import re
+import subprocess
+import sys
+
+from figures import Figures
+
+PROGRAM = "build/out/tests/bench-intents-grants"
+TRACES = "../shared/traces"
+
+
+def grants(figures, runs):
+    """3.5: each call of the traces is granted from those before it, in as many orders of the sessions as there are runs."""
+    out = json.loads(subprocess.run([PROGRAM, TRACES, str(max(runs - 1, 1))], check=True, capture_output=True).stdout)
+    ours, *others = out["predictors"]
+    figures.add("3.5a", "calls that hit the limit they got from history", ours["hits_percent"], "%", 1)
+    figures.add("3.5b", "reserved for them, of their true peaks", ours["reserved"], "x", 1.5)
+    figures.add("3.5b-time", "... weighted by duration", ours["reserved_time"], "x")
+    cross = out["cross_validation"]
+    figures.add("3.5a-cross", "3.5a with parameters from other sessions", cross["hits_percent"], "%")
+    figures.add("3.5b-cross", "3.5b with parameters from other sessions", cross["reserved"], "x")
+    for other in others:
+        name = re.sub("[^a-z0-9]+", "-", other["name"].lower())
+        figures.add(f"3.5a-{name}", f"3.5a: {other['name']}", other["hits_percent"], "%")
+        figures.add(f"3.5b-{name}", f"3.5b: {other['name']}", other["reserved"], "x")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args()
+    figures = Figures(["3.5a", "3.5b"])
+    grants(figures, args.runs)
+    figures.write(args.out)
+    print(figures.table())
+    missed = figures.missed() if args.check else []
+    for line in missed:
+        print("missed:", line)
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
