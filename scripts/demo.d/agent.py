@@ -28,7 +28,7 @@ def say(event, **values):
 def enter_leaf(session, request):
     """Moves this process into the leaf of the session's agent. The connection has to be kept: the leaf ends with it."""
     link = Varlink()
-    leaf = link.call("BeginCall", session=session, agent=True, memory=request)
+    leaf = link.call("BeginCall", session=session, agent=True, intent={"requests": {"memory": request}})
     with open(f"/sys/fs/cgroup{leaf['cgroup']}/cgroup.procs", "w", encoding="ascii") as procs:
         procs.write("0")
     return link

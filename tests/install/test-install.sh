@@ -23,6 +23,7 @@ for f in /usr/bin/agentcg /usr/sbin/agentcgd /usr/lib/systemd/system/agentcgd.se
 	check "it has $f" has "$work/a$f"
 done
 check "the installed command runs" "$work/a/usr/bin/agentcg" --help
+check "so does the prefix for agent tools" test "$(AGENTCG_SOCKET=/none "$work/a/usr/libexec/agentcg/shell-prefix" "echo hello")" = hello
 check "the installed daemon runs" "$work/a/usr/sbin/agentcgd" --help
 
 files "$work/a" >"$work/first"

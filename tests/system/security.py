@@ -94,15 +94,26 @@ def policy():
     equal("... and root may raise it",
           root.call("OpenSession", name="greedy", priority=900)["session"]["priority"], 900)
     root.call("OpenSession", name="greedy", priority=500)
-    c = bob.call("BeginCall", session="greedy", priority=1000, memory=1 << 40, memoryMax=1 << 40, timeoutUSec=1 << 50)
-    equal("a call is cut, too", (c["priority"], c["memory"], c["memoryMax"], c["timeoutUSec"]),
-          (500, 100 * MIB, 100 * MIB, 60_000_000))
+    c = bob.call("BeginCall", session="greedy", priority=1000, intent={
+        "requests": {"memory": 1 << 40, "cpu": 1000}, "timeout": "1000h",
+        "limits": {"memory": "1Ti", "pids": 1000, "cpu": 1000}})
+    got = c["granted"]
+    equal("a call is cut, too", (got["priority"], got["requests"]["memory"], got["limits"], got["timeoutUSec"]),
+          (500, 100 * MIB, {"memory": 100 * MIB, "pids": 20, "milliCPU": 1500}, 60_000_000))
+    equal("... not more than its session by adjusting",
+          bob.call("AdjustCall", call=c["call"], priority=501, intent={"limits": {"memory": "1Ti"}})["granted"], got)
+    equal("... nor by another user",
+          (alice.error("AdjustCall", call=c["call"]), alice.error("AdjustCall", call="greedy/tool-9")), (DENIED, "NoSuchCall"))
     equal("... each with a note", len(c["notes"]) >= 4, True)
     group = "/sys/fs/cgroup" + c["cgroup"]
-    equal("... and so are the files", [open(f"{group}/{f}").read().strip() for f in ("memory.max", "pids.max")],
-          [str(100 * MIB), "20"])
-    for value in (-1, 1 << 63, 1 << 64, 1.5, "1", [], {}):
-        equal(f"memory {value!r} is refused", bob.error("BeginCall", session="greedy", memory=value), "InvalidParameter")
+    equal("... and so are the files", [open(f"{group}/{f}").read().strip() for f in ("memory.max", "pids.max", "cpu.max")],
+          [str(100 * MIB), "20", "150000 100000"])
+    for value in (-1, 1 << 63, 1.5, "1M", "-1", "", [], {}, "\x00", "9" * 70000):
+        equal(f"memory {repr(value)[:12]} is refused",
+              bob.error("BeginCall", session="greedy", intent={"requests": {"memory": value}}), "InvalidIntent")
+    for wrong in (5, [], "x", {"memory": 1}, {"requests": 5}, {"requests": {"a" * 9000: 1}}, {"latency": "x"}):
+        equal(f"intent {repr(wrong)[:24]} is refused", bob.error("BeginCall", session="greedy", intent=wrong) in
+              ("InvalidParameter", "InvalidIntent"), True)
     equal("priority 1001 is refused", bob.error("BeginCall", session="greedy", priority=1001), "InvalidParameter")
     bob.call("CloseSession", name="greedy")
 

@@ -38,8 +38,8 @@ like "... and what to say" "$(cat "$work/code.err")" "say interactive or batch"
 is "a deadline of nothing: refused" "$(code_of "$agentcg" run --deadline 0s -- true)" 125
 like "... and what to say" "$(cat "$work/code.err")" "above 0"
 begin() { varlinkctl call $socket io.agentcg.BeginCall "$1" 2>&1; }
-refusals=$(begin '{"latency":"soon"}'; begin '{"deadlineUSec":0}'; begin '{"deadlineUSec":99999999999999}')
-is "the daemon refuses them too" "$(grep -oE '"parameter":"[a-zA-Z]*"' <<<"$refusals" | cut -d'"' -f4 | xargs)" "latency deadlineUSec deadlineUSec"
+refusals=$(begin '{"intent":{"latency":"soon"}}'; begin '{"intent":{"deadline":"0s"}}'; begin '{"intent":{"deadline":"9000h"}}')
+is "the daemon refuses them too" "$(grep -oE '"(parameter|field)":"[a-zA-Z]*"' <<<"$refusals" | cut -d'"' -f4 | xargs)" "latency deadline deadline"
 run_call quick --session a --latency interactive --deadline 1h -- sleep 600
 run_call slow --session a --latency batch -- sleep 600
 eventually 30 phase a/tool-1 running && eventually 30 phase a/tool-2 running

@@ -19,6 +19,7 @@ Priority=high
 MemoryMax=100Mi
 TimeoutMax=1m
 PidsMax=20
+CPUMax=1.5
 X
 start_daemon
 # What the daemon opens for it would look like a descriptor left open.

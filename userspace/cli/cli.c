@@ -85,6 +85,16 @@ int agentcg_opt_priority(const char *option, const char *value, uint32_t *ret)
 	return agentcg_parse_priority(value, ret, why) < 0 ? refuse(option, why) : 0;
 }
 
+/* What others said in its environment: wrong, it must not keep the command from running. */
+void agentcg_opt_hint(struct agentcg_intent *intent)
+{
+	const char *hint = getenv("AGENT_RESOURCE_HINT");
+	char why[AGENTCG_WHY_MAX];
+
+	if (hint && agentcg_intent_parse_hint(hint, intent, why) < 0)
+		agentcg_say("AGENT_RESOURCE_HINT is ignored: %s", why);
+}
+
 int agentcg_open_link(const char *socket, sd_varlink **ret)
 {
 	char why[AGENTCG_WHY_MAX];

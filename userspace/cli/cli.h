@@ -10,6 +10,8 @@
 #include <systemd/sd-json.h>
 #include <systemd/sd-varlink.h>
 
+#include "intent.h"
+
 /* Exit codes, as in timeout(1) and sh(1). */
 enum {
 	EXIT_USAGE		= 2,
@@ -21,6 +23,7 @@ enum {
 };
 
 int agentcg_cmd_run(int argc, char **argv);
+int agentcg_cmd_shell_prefix(int argc, char **argv);
 int agentcg_cmd_status(int argc, char **argv);
 int agentcg_cmd_sched(int argc, char **argv);
 int agentcg_cmd_doctor(int argc, char **argv);
@@ -52,6 +55,9 @@ int agentcg_getopt(int argc, char **argv, const char *short_options, const struc
 int agentcg_opt_size(const char *option, const char *value, uint64_t *ret);
 int agentcg_opt_time(const char *option, const char *value, uint64_t *ret_usec);
 int agentcg_opt_priority(const char *option, const char *value, uint32_t *ret);
+
+/* $AGENT_RESOURCE_HINT, if it is set and makes sense; says if it does not. */
+void agentcg_opt_hint(struct agentcg_intent *intent);
 
 /* Connects; says itself what is wrong and returns an exit code, 0 if nothing is. */
 int agentcg_open_link(const char *socket, sd_varlink **ret);

@@ -138,6 +138,15 @@ int agentcg_launch_finish(struct agentcg_launch *l, const struct agentcg_wish *w
 	return exit_code(l);
 }
 
+void agentcg_launch_tell(const struct agentcg_launch *l)
+{
+	const char *outcome = l->result ? agentcg_json_string(l->result, "outcome") : NULL;
+
+	/* Slowed by a few milliseconds is no news. */
+	if (outcome && !streq(outcome, "ok") && !streq(outcome, "throttled"))
+		agentcg_say("%s", agentcg_json_string(l->result, "text") ?: outcome);
+}
+
 void agentcg_launch_done(struct agentcg_launch *l)
 {
 	agentcg_child_done(&l->child);

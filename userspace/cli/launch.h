@@ -28,6 +28,8 @@ int agentcg_launch_start(struct agentcg_launch *l, const char *socket,
 			 const struct agentcg_wish *wish);
 /* Waits for the command and ends the call; returns its exit code. */
 int agentcg_launch_finish(struct agentcg_launch *l, const struct agentcg_wish *wish);
+/* Says what its user should know of the result, if there is something. */
+void agentcg_launch_tell(const struct agentcg_launch *l);
 void agentcg_launch_done(struct agentcg_launch *l);
 
 #endif /* _AGENTCG_LAUNCH_H */

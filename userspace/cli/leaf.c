@@ -36,7 +36,8 @@ static int take_answer(struct agentcg_leaf *leaf, sd_json_variant *answer,
 		       const struct agentcg_wish *wish)
 {
 	const char *call = agentcg_json_string(answer, "call");
-	uint64_t timeout = agentcg_json_u64(answer, "timeoutUSec");
+	sd_json_variant *granted = sd_json_variant_by_key(answer, "granted");
+	uint64_t timeout = agentcg_json_u64(granted, "timeoutUSec");
 
 	leaf->call = call ? strdup(call) : NULL;
 	if (!leaf->call)
@@ -46,8 +47,8 @@ static int take_answer(struct agentcg_leaf *leaf, sd_json_variant *answer,
 		return leaf->cgroup_fd;
 	if (timeout)
 		leaf->deadline = now_usec(CLOCK_MONOTONIC) + timeout;
-	if (agentcg_json_has(answer, "priority"))
-		leaf->priority = agentcg_json_u64(answer, "priority");
+	if (agentcg_json_has(granted, "priority"))
+		leaf->priority = agentcg_json_u64(granted, "priority");
 	else
 		leaf->priority = wish->priority == UINT64_MAX ? AGENTCG_PRIORITY_NORMAL : wish->priority;
 	leaf->notes = sd_json_variant_ref(sd_json_variant_by_key(answer, "notes"));
@@ -56,24 +57,24 @@ static int take_answer(struct agentcg_leaf *leaf, sd_json_variant *answer,
 
 int agentcg_leaf_begin(struct agentcg_leaf *leaf, const struct agentcg_wish *wish, char *why)
 {
-	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL, *command = NULL;
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL, *command = NULL, *intent = NULL;
 	sd_json_variant *answer;
 	int r;
 
-	r = agentcg_client_connect(leaf->socket, &leaf->link, why);
-	if (r < 0)
-		return r;
-	r = describe(wish->command, &command);
+	if (!leaf->link) {
+		r = agentcg_client_connect(leaf->socket, &leaf->link, why);
+		if (r < 0)
+			return r;
+	}
+	r = describe(wish->shown ?: wish->command, &command);
+	if (r >= 0)
+		r = agentcg_intent_build(&wish->intent, &intent);
 	if (r >= 0)
 		r = sd_json_buildo(&parameters,
 			SD_JSON_BUILD_PAIR_CONDITION(!!wish->session, "session", SD_JSON_BUILD_STRING(wish->session)),
 			SD_JSON_BUILD_PAIR_VARIANT("command", command),
 			OPTIONAL("priority", wish->priority),
-			OPTIONAL("memory", wish->memory),
-			OPTIONAL("memoryMax", wish->memory_max),
-			OPTIONAL("timeoutUSec", wish->timeout),
-			SD_JSON_BUILD_PAIR_CONDITION(!!wish->latency, "latency", SD_JSON_BUILD_STRING(wish->latency)),
-			OPTIONAL("deadlineUSec", wish->deadline));
+			SD_JSON_BUILD_PAIR_CONDITION(!!intent, "intent", SD_JSON_BUILD_VARIANT(intent)));
 	if (r >= 0) {
 		r = agentcg_client_call(leaf->link, "BeginCall", parameters, &answer, why);
 		if (r < 0)

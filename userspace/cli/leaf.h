@@ -7,25 +7,19 @@
 #define _AGENTCG_LEAF_H
 
 #include "client.h"
+#include "intent.h"
 
-/* What to ask for; ~0 where nothing is asked. */
+/* What to ask for. */
 struct agentcg_wish {
 	const char *session;	/* or NULL */
 	char **command;
-	uint64_t priority;
-	uint64_t memory;	/* bytes */
-	uint64_t memory_max;	/* bytes */
-	uint64_t timeout;	/* usec */
-	const char *latency;	/* "interactive", "batch" or NULL */
-	uint64_t deadline;	/* usec */
+	char **shown;		/* what the daemon is told of it; NULL: all */
+	uint64_t priority;	/* ~0: the session's */
+	struct agentcg_intent intent;
 };
 
 #define AGENTCG_WISH_NONE						\
-	((struct agentcg_wish){						\
-		.priority = UINT64_MAX, .memory = UINT64_MAX,		\
-		.memory_max = UINT64_MAX, .timeout = UINT64_MAX,	\
-		.deadline = UINT64_MAX,					\
-	})
+	((struct agentcg_wish){ .priority = UINT64_MAX, .intent = AGENTCG_INTENT_NONE })
 
 struct agentcg_leaf {
 	const char *socket;

@@ -12,6 +12,7 @@ static const struct {
 	const char *description;
 } commands[] = {
 	{ "run",	agentcg_cmd_run,	"Run a command as a tool call, in a cgroup of its own" },
+	{ "shell-prefix", agentcg_cmd_shell_prefix, "Run a shell script as a tool call, for tools that want a prefix" },
 	{ "status",	agentcg_cmd_status,	"Show the pool, the sessions and their tool calls" },
 	{ "sched",	agentcg_cmd_sched,	"Show what CPU time they asked for and got, and how long they waited" },
 	{ "session",	agentcg_cmd_session,	"Open or close a session" },
@@ -31,7 +32,7 @@ static void usage(FILE *f)
 	fputs("Usage: agentcg COMMAND [ARGUMENT...]\n\n"
 	      "Keeps the tool calls of AI agents within the memory and CPU time that there is.\n\n", f);
 	for (i = 0; i < NR_COMMANDS; i++)
-		fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].description);
+		fprintf(f, "  %-13s %s\n", commands[i].name, commands[i].description);
 	fputs("\nagentcg COMMAND --help tells about each; agentcg --version, which version this is.\n", f);
 }
 
@@ -39,6 +40,8 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
+	if (argc && streq(basename(argv[0]), "shell-prefix"))
+		return agentcg_cmd_shell_prefix(argc, argv);
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;

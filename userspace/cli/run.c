@@ -20,14 +20,22 @@ static const char help[] =
 	"      --priority P       low, normal, high or 0..1000 (the session's)\n"
 	"      --memory SIZE      what it will probably need: 512Mi, 2Gi; not a limit\n"
 	"      --memory-max SIZE  the most that it may use\n"
+	"      --cpu N            its share beside others of its priority: 2, 1.5, 500m (1)\n"
+	"      --cpu-max N        the most CPU time that it may use, in CPUs\n"
+	"      --pids-max N       how many processes and threads it may have at once\n"
 	"      --timeout T        kill it after this time: 30s, 5m\n"
+	"      --duration T       how long it will probably take\n"
 	"      --latency CLASS    interactive: first when it wakes up; batch: never before others\n"
 	"                         (short commands are found out by what they use)\n"
 	"      --deadline T       when it should be done: before its equals as that comes closer\n"
+	"      --on-pressure W    when memory stays short for long: throttle, freeze or kill it\n"
+	"      --detach           what it leaves running goes on, as a call of its session\n"
 	"      --json             write the result as JSON to standard error\n"
 	"      --result FILE      write the result as JSON to FILE\n"
 	"      --socket PATH      where the daemon listens ($AGENTCG_SOCKET)\n"
 	"  -h, --help             this text\n"
+	"\n"
+	"What no option says is taken from $AGENT_RESOURCE_HINT, such as memory:2g,timeout:5m.\n"
 	"\n"
 	"The exit code is COMMAND's, 128 + n if signal n killed it (137: memory or policy),\n"
 	"124 at the timeout, 125 if agentcg failed, 126 if COMMAND cannot be executed,\n"
@@ -39,28 +47,82 @@ struct options {
 	struct agentcg_wish wish;
 };
 
-enum { SESSION = OPT_FIRST, PRIORITY, MEMORY, MEMORY_MAX, TIMEOUT, LATENCY, DEADLINE, JSON, RESULT, SOCKET };
+enum {
+	SESSION = OPT_FIRST, PRIORITY, MEMORY, MEMORY_MAX, CPU, CPU_MAX, PIDS_MAX, TIMEOUT, DURATION,
+	LATENCY, DEADLINE, ON_PRESSURE, DETACH, JSON, RESULT, SOCKET,
+};
 
-static int take_latency(struct options *o, const char *value)
+static int take_time(const char *option, const char *value, uint64_t *ret)
 {
-	uint32_t class;
+	int r = agentcg_opt_time(option, value, ret);
 
-	if (agentcg_parse_latency(value, &class) < 0) {
-		agentcg_usage_error("--latency: \"%s\" is no class: say interactive or batch", value);
-		return -EINVAL;
-	}
-	o->wish.latency = value;
-	return 0;
+	if (r < 0 || *ret)
+		return r;
+	agentcg_usage_error("%s: say a time above 0, such as 30s", option);
+	return -EINVAL;
 }
 
-static int take_deadline(struct options *o, const char *value)
+static int take_cpus(const char *option, const char *value, uint64_t *ret)
 {
-	int r = agentcg_opt_time("--deadline", value, &o->wish.deadline);
+	char why[AGENTCG_WHY_MAX];
 
-	if (r < 0 || o->wish.deadline)
-		return r;
-	agentcg_usage_error("--deadline: say a time above 0, such as 30s");
+	if (agentcg_parse_cpus(value, ret, why) >= 0)
+		return 0;
+	agentcg_usage_error("%s: %s", option, why);
 	return -EINVAL;
+}
+
+static int take_pids(const char *value, uint64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoull(value, &end, 10);
+	if (*value >= '1' && *value <= '9' && !*end && !errno)
+		return 0;
+	agentcg_usage_error("--pids-max: \"%s\" is no number from 1 on", value);
+	return -EINVAL;
+}
+
+static int take_word(const char *option, const char *value, int r, const char *words)
+{
+	if (r < 0)
+		agentcg_usage_error("%s: \"%s\" is not known: say %s", option, value, words);
+	return r;
+}
+
+static int take_intent(struct agentcg_intent *i, int c)
+{
+	switch (c) {
+	case MEMORY:
+		return agentcg_opt_size("--memory", optarg, &i->memory_request);
+	case MEMORY_MAX:
+		return agentcg_opt_size("--memory-max", optarg, &i->memory_limit);
+	case CPU:
+		return take_cpus("--cpu", optarg, &i->cpu_request);
+	case CPU_MAX:
+		return take_cpus("--cpu-max", optarg, &i->cpu_limit);
+	case PIDS_MAX:
+		return take_pids(optarg, &i->pids_limit);
+	case TIMEOUT:
+		return take_time("--timeout", optarg, &i->timeout_usec);
+	case DURATION:
+		return take_time("--duration", optarg, &i->duration_usec);
+	case DEADLINE:
+		return take_time("--deadline", optarg, &i->deadline_usec);
+	case LATENCY:
+		return take_word("--latency", optarg, agentcg_parse_latency(optarg, &i->latency),
+				 "interactive or batch");
+	case ON_PRESSURE:
+		return take_word("--on-pressure", optarg, agentcg_parse_on_pressure(optarg, &i->on_pressure),
+				 "throttle, freeze or kill");
+	case DETACH:
+		i->detach = true;
+		i->detach_set = true;
+		return 0;
+	default:
+		return -EINVAL;
+	}
 }
 
 static int take_option(struct options *o, int c)
@@ -77,16 +139,6 @@ static int take_option(struct options *o, int c)
 		if (r >= 0)
 			o->wish.priority = priority;
 		return r;
-	case MEMORY:
-		return agentcg_opt_size("--memory", optarg, &o->wish.memory);
-	case MEMORY_MAX:
-		return agentcg_opt_size("--memory-max", optarg, &o->wish.memory_max);
-	case TIMEOUT:
-		return agentcg_opt_time("--timeout", optarg, &o->wish.timeout);
-	case LATENCY:
-		return take_latency(o, optarg);
-	case DEADLINE:
-		return take_deadline(o, optarg);
 	case JSON:
 		o->json = true;
 		return 0;
@@ -97,7 +149,7 @@ static int take_option(struct options *o, int c)
 		o->socket = optarg;
 		return 0;
 	default:
-		return -EINVAL;
+		return take_intent(&o->wish.intent, c);
 	}
 }
 
@@ -109,9 +161,15 @@ static int parse(int argc, char **argv, struct options *o, int *ret_exit)
 		{ "priority", required_argument, NULL, PRIORITY },
 		{ "memory", required_argument, NULL, MEMORY },
 		{ "memory-max", required_argument, NULL, MEMORY_MAX },
+		{ "cpu", required_argument, NULL, CPU },
+		{ "cpu-max", required_argument, NULL, CPU_MAX },
+		{ "pids-max", required_argument, NULL, PIDS_MAX },
 		{ "timeout", required_argument, NULL, TIMEOUT },
+		{ "duration", required_argument, NULL, DURATION },
 		{ "latency", required_argument, NULL, LATENCY },
 		{ "deadline", required_argument, NULL, DEADLINE },
+		{ "on-pressure", required_argument, NULL, ON_PRESSURE },
+		{ "detach", no_argument, NULL, DETACH },
 		{ "json", no_argument, NULL, JSON },
 		{ "result", required_argument, NULL, RESULT },
 		{ "socket", required_argument, NULL, SOCKET },
@@ -120,6 +178,7 @@ static int parse(int argc, char **argv, struct options *o, int *ret_exit)
 	int c;
 
 	*ret_exit = EXIT_LAUNCHER;
+	agentcg_opt_hint(&o->wish.intent);
 	while ((c = agentcg_getopt(argc, argv, "+:h", options, help)) >= 0) {
 		if (c == OPT_HELP) {
 			*ret_exit = 0;
@@ -134,14 +193,6 @@ static int parse(int argc, char **argv, struct options *o, int *ret_exit)
 	}
 	o->wish.command = argv + optind;
 	return 0;
-}
-
-static bool worth_telling(sd_json_variant *result)
-{
-	const char *outcome = agentcg_json_string(result, "outcome");
-
-	/* Slowed by a few milliseconds is no news. */
-	return outcome && !streq(outcome, "ok") && !streq(outcome, "throttled");
 }
 
 static int dump(sd_json_variant *result, FILE *f)
@@ -163,8 +214,8 @@ static void tell(struct agentcg_launch *l, const struct options *o, int exit_cod
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = sd_json_variant_ref(l->result);
 	int r;
 
-	if (!o->json && worth_telling(v))
-		agentcg_say("%s", agentcg_json_string(v, "text") ?: agentcg_json_string(v, "outcome"));
+	if (!o->json)
+		agentcg_launch_tell(l);
 	if (!o->json && !o->result)
 		return;
 	r = sd_json_variant_set_field_string(&v, "call", l->leaf.call);

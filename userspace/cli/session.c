@@ -17,6 +17,7 @@ static const char session_help[] =
 	"      --priority P     low, normal, high or 0..1000, higher is more important\n"
 	"      --budget SIZE    the most that its calls may use together\n"
 	"      --reserve SIZE   memory kept for it even while it is idle\n"
+	"      --kill           when closing: its detached calls too\n"
 	"      --json           print the answer as JSON\n"
 	"      --socket PATH    where the daemon listens ($AGENTCG_SOCKET)\n"
 	"  -h, --help           this text\n"
@@ -50,7 +51,7 @@ static int ask(const char *socket, sd_varlink **link, const char *method,
 
 struct session_options {
 	const char *socket, *name;
-	bool json, open, changes;
+	bool json, open, changes, kill;
 	uint32_t priority;
 	uint64_t budget, reserve;
 };
@@ -89,14 +90,26 @@ static int session_open(const struct session_options *o)
 	return 0;
 }
 
+static void say_killed(sd_json_variant *v)
+{
+	sd_json_variant *command = sd_json_variant_by_key(v, "command");
+
+	printf("killed %s:", agentcg_json_string(v, "call") ?: "a call");
+	for (size_t i = 0; command && i < sd_json_variant_elements(command); i++)
+		printf(" %s", sd_json_variant_string(sd_json_variant_by_index(command, i)));
+	putchar('\n');
+}
+
 static int session_close(const struct session_options *o)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL;
 	_cleanup_(sd_varlink_unrefp) sd_varlink *link = NULL;
-	sd_json_variant *answer;
+	sd_json_variant *answer, *killed;
 	int r;
 
-	r = sd_json_buildo(&parameters, SD_JSON_BUILD_PAIR_STRING("name", o->name));
+	r = sd_json_buildo(&parameters,
+		SD_JSON_BUILD_PAIR_STRING("name", o->name),
+		SD_JSON_BUILD_PAIR_CONDITION(o->kill, "kill", SD_JSON_BUILD_BOOLEAN(true)));
 	if (r < 0)
 		return EXIT_FAILURE;
 	r = ask(o->socket, &link, "CloseSession", parameters, &answer);
@@ -104,11 +117,13 @@ static int session_close(const struct session_options *o)
 		return r;
 	if (o->json)
 		return agentcg_print_json(answer);
-	if (agentcg_json_u64(answer, "killed"))
-		printf("%s: closed, %" PRIu64 " calls that still ran were killed\n", o->name,
-		       agentcg_json_u64(answer, "killed"));
-	else
-		printf("%s: closed\n", o->name);
+	printf("%s: closed\n", o->name);
+	killed = sd_json_variant_by_key(answer, "killed");
+	for (size_t i = 0; killed && i < sd_json_variant_elements(killed); i++)
+		say_killed(sd_json_variant_by_index(killed, i));
+	if (agentcg_json_u64(answer, "detached"))
+		printf("%" PRIu64 " detached calls go on; to end them too: agentcg session close --kill %s\n",
+		       agentcg_json_u64(answer, "detached"), o->name);
 	return 0;
 }
 
@@ -123,17 +138,20 @@ static int session_words(int argc, char **argv, struct session_options *o)
 		return agentcg_usage_error("say which session to %s: one NAME", argv[optind]);
 	if (!o->open && o->changes)
 		return agentcg_usage_error("--priority, --budget and --reserve go with open");
+	if (o->open && o->kill)
+		return agentcg_usage_error("--kill goes with close");
 	o->name = argv[optind + 1];
 	return 0;
 }
 
 int agentcg_cmd_session(int argc, char **argv)
 {
-	enum { PRIORITY = OPT_FIRST, BUDGET, RESERVE, JSON, SOCKET };
+	enum { PRIORITY = OPT_FIRST, BUDGET, RESERVE, KILL, JSON, SOCKET };
 	static const struct option options[] = {
 		{ "priority", required_argument, NULL, PRIORITY },
 		{ "budget", required_argument, NULL, BUDGET },
 		{ "reserve", required_argument, NULL, RESERVE },
+		{ "kill", no_argument, NULL, KILL },
 		{ "json", no_argument, NULL, JSON },
 		{ "socket", required_argument, NULL, SOCKET },
 		AGENTCG_COMMON_OPTIONS
@@ -153,6 +171,8 @@ int agentcg_cmd_session(int argc, char **argv)
 			r = agentcg_opt_size("--budget", optarg, &o.budget);
 		else if (c == RESERVE)
 			r = agentcg_opt_size("--reserve", optarg, &o.reserve);
+		else if (c == KILL)
+			o.kill = true;
 		else if (c == JSON)
 			o.json = true;
 		else if (c == SOCKET)

@@ -50,6 +50,11 @@ static int on_grace(sd_event_source *source, uint64_t usec, void *userdata)
 	struct call *c = userdata;
 	char name[AGENTCG_CALL_NAME_MAX];
 
+	c->grace = sd_event_source_disable_unref(c->grace);
+	if (c->grant.detach) {
+		agentcg_call_leave(c, NULL);
+		return 0;
+	}
 	agentcg_log(LOG_INFO, "%s was not claimed; it ends", agentcg_call_name(c, name));
 	agentcg_call_kill(c, AGENTCG_FATE_CLOSED);
 	agentcg_call_end(c, NULL);

@@ -128,6 +128,18 @@ int agentcg_call_publish(struct call *c)
 
 /* ---- the leaf ----------------------------------------------------------- */
 
+static int write_cpu(struct call *c)
+{
+	char max[64] = "max 100000";
+	int r;
+
+	/* Thousandths of a CPU, as usec of a period of 100 ms. */
+	if (c->grant.cpu_max != AGENTCG_NONE)
+		snprintf(max, sizeof(max), "%llu 100000", (unsigned long long)c->grant.cpu_max * 100);
+	r = agentcg_cgroup_write_u64(c->fd, "cpu.weight", agentcg_grant_cpu_weight(&c->grant));
+	return r ?: agentcg_cgroup_write(c->fd, "cpu.max", max);
+}
+
 /* What the files of the leaf say; without the policy also memory.low. */
 static int write_leaf(struct call *c)
 {
@@ -146,11 +158,10 @@ static int write_leaf(struct call *c)
 	if (!r && !c->agent)
 		r = agentcg_cgroup_write(c->fd, "memory.oom.group", "1");
 	if (!r && !c->agent)
-		r = agentcg_cgroup_write_u64(c->fd, "pids.max", m->policy.pids_max);
+		r = agentcg_cgroup_write_u64(c->fd, "pids.max", min_u64(c->grant.pids_max, m->policy.pids_max));
 	/* Not there on machines whose cpu controller is taken. */
 	if (!r && agentcg_cgroup_has(c->fd, "cpu"))
-		r = agentcg_cgroup_write_u64(c->fd, "cpu.weight",
-					     agentcg_priority_cpu_weight(c->grant.priority));
+		r = write_cpu(c);
 	return r;
 }
 
@@ -181,18 +192,31 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
+/* Also in place of an earlier one. */
+static int arm_timeout(struct call *c)
+{
+	uint64_t due;
+
+	c->timeout = sd_event_source_disable_unref(c->timeout);
+	if (c->grant.timeout_usec == AGENTCG_NONE ||
+	    __builtin_add_overflow(c->started_usec, c->grant.timeout_usec, &due))
+		return 0;	/* never */
+	return sd_event_add_time(c->m->event, &c->timeout, CLOCK_BOOTTIME, due, 1, on_timeout, c);
+}
+
 /* Events and timers of a call that is in its slot. */
 static int start(struct call *c)
 {
-	uint64_t due;
 	int r;
 
 	r = sd_event_add_io(c->m->event, &c->events, c->events_fd, EPOLLPRI, agentcg_end_on_events, c);
-	if (r < 0 || c->grant.timeout_usec == AGENTCG_NONE)
-		return r;
-	if (__builtin_add_overflow(c->started_usec, c->grant.timeout_usec, &due))
-		return 0;	/* never */
-	return sd_event_add_time(c->m->event, &c->timeout, CLOCK_BOOTTIME, due, 1, on_timeout, c);
+	return r < 0 ? r : arm_timeout(c);
+}
+
+static void set_due(struct call *c)
+{
+	if (c->grant.deadline_usec != AGENTCG_NONE)
+		c->due_usec = now_usec(CLOCK_MONOTONIC) + c->grant.deadline_usec;
 }
 
 static struct call *alloc_call(struct session *s)
@@ -211,8 +235,7 @@ static void freep(struct call **c)
 	agentcg_call_free(*c);
 }
 
-int agentcg_call_new(struct session *s, bool agent, const struct call_grant *grant,
-		     sd_json_variant *command, struct call **ret)
+int agentcg_call_new(struct session *s, const struct call_birth *birth, struct call **ret)
 {
 	_cleanup_(freep) struct call *c = alloc_call(s);
 	char buf[AGENTCG_CALL_NAME_MAX];
@@ -221,13 +244,15 @@ int agentcg_call_new(struct session *s, bool agent, const struct call_grant *gra
 
 	if (!c)
 		return -ENOMEM;
-	c->agent = agent;
-	c->number = agent ? 0 : ++s->calls_ever;
-	c->grant = *grant;
-	c->command = sd_json_variant_ref(command);
+	c->agent = birth->agent;
+	c->number = birth->agent ? 0 : ++s->calls_ever;
+	c->grant = *birth->grant;
+	c->command = sd_json_variant_ref(birth->command);
+	c->declared = birth->declared;
+	snprintf(c->kind, sizeof(c->kind), "%s", birth->kind);
 	c->started_usec = now_usec(CLOCK_BOOTTIME);
-	if (grant->deadline_usec != AGENTCG_NONE)
-		c->due_usec = now_usec(CLOCK_MONOTONIC) + grant->deadline_usec;
+	c->began_usec = now_usec(CLOCK_REALTIME);
+	set_due(c);
 
 	leaf = agentcg_call_leaf(c, buf);
 	if (mkdirat(s->fd, leaf, 0755) < 0)
@@ -255,6 +280,33 @@ int agentcg_call_new(struct session *s, bool agent, const struct call_grant *gra
 	agentcg_scheduler_hint(s->m->scheduler, c);
 	*ret = TAKE_PTR(c);
 	return 0;
+}
+
+/* Puts @grant in force; the sum of its session's requests with it. */
+static int put_grant(struct call *c, const struct call_grant *grant)
+{
+	c->session->requested += grant->memory - c->grant.memory;
+	c->grant = *grant;
+	set_due(c);
+	return agentcg_call_apply(c) ?: agentcg_record_save_call(c);
+}
+
+int agentcg_call_adjust(struct call *c, const struct call_grant *grant)
+{
+	struct call_grant before = c->grant;
+	uint64_t due = c->due_usec;
+	int r;
+
+	r = put_grant(c, grant);
+	if (r < 0) {
+		/* Its deadline was a point in time: "from now on" it would be later. */
+		before.deadline_usec = AGENTCG_NONE;
+		c->due_usec = due;
+		put_grant(c, &before);
+		return r;
+	}
+	agentcg_scheduler_hint(c->m->scheduler, c);
+	return arm_timeout(c);
 }
 
 void agentcg_call_resume(struct call *c)
@@ -391,5 +443,6 @@ int agentcg_call_build(struct call *c, sd_json_variant **ret)
 					     SD_JSON_BUILD_STRING(agentcg_class_name(c->grant.latency))),
 		SD_JSON_BUILD_PAIR_CONDITION(c->due_usec != 0, "deadlineUSec",
 					     SD_JSON_BUILD_UNSIGNED(agentcg_sub(c->due_usec, now_usec(CLOCK_MONOTONIC)))),
+		SD_JSON_BUILD_PAIR_CONDITION(c->grant.detach, "detached", SD_JSON_BUILD_BOOLEAN(true)),
 		SD_JSON_BUILD_PAIR_UNSIGNED("ageUSec", agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec)));
 }

@@ -12,6 +12,7 @@
 #define _AGENTCG_CALL_H
 
 #include "grant.h"
+#include "kind.h"
 #include "ladder.h"
 #include "manager.h"
 #include "result.h"
@@ -29,6 +30,9 @@ struct call {
 	uint32_t number;		/* of a tool's leaf, and its order of arrival */
 	struct call_grant grant;
 	sd_json_variant *command;	/* array of strings, for people */
+	char kind[AGENTCG_KIND_MAX];	/* for the history; "": it is not kept */
+	uint64_t declared;		/* bytes requested; AGENTCG_NONE: nothing was */
+	uint64_t began_usec;		/* CLOCK_REALTIME */
 	uint64_t started_usec;		/* CLOCK_BOOTTIME */
 	uint64_t due_usec;		/* its deadline, CLOCK_MONOTONIC; 0: none */
 	enum agentcg_fate fate;
@@ -45,7 +49,7 @@ struct call {
 	sd_event_source *climb;
 	uint64_t released_usec;		/* last Release by its owner */
 
-	sd_varlink *link;		/* its connection; not a reference */
+	sd_varlink *link;		/* its connection, not a reference; NULL: detached, or to be claimed */
 
 	bool ending;
 	bool oom_told;
@@ -65,12 +69,22 @@ const char *agentcg_call_name(const struct call *c, char buf[AGENTCG_CALL_NAME_M
 const char *agentcg_call_leaf(const struct call *c, char buf[AGENTCG_CALL_NAME_MAX]);
 struct call *agentcg_call_find(struct manager *m, const char *name);
 
-int agentcg_call_new(struct session *s, bool agent, const struct call_grant *grant,
-		     sd_json_variant *command, struct call **ret);
+/* What is known of a call before it begins. */
+struct call_birth {
+	bool agent;
+	const struct call_grant *grant;
+	sd_json_variant *command;
+	const char *kind;
+	uint64_t declared;
+};
+
+int agentcg_call_new(struct session *s, const struct call_birth *birth, struct call **ret);
 /* Takes over the leaf @name of @s; it is not published. */
 int agentcg_call_adopt(struct session *s, const char *name, struct call **ret);
 /* Goes on with the ladder where an earlier daemon was. */
 void agentcg_call_resume(struct call *c);
+/* Puts another grant in force; if that fails, what was. */
+int agentcg_call_adjust(struct call *c, const struct call_grant *grant);
 /* Puts what was granted in force again. */
 int agentcg_call_apply(struct call *c);
 /* Its slot in the policy: rank, request and flags as they are now. */
@@ -80,6 +94,11 @@ int agentcg_call_publish(struct call *c);
 void agentcg_call_kill(struct call *c, enum agentcg_fate fate);
 /* Kills what is left, removes the leaf, then replies to @link if there is one. */
 void agentcg_call_end(struct call *c, sd_varlink *link);
+/*
+ * Its client has no more to do with it: that is its end, unless it is detached
+ * and something runs in it; then @link, if there is one, gets the result so far.
+ */
+void agentcg_call_leave(struct call *c, sd_varlink *link);
 /* Frees the memory only; the leaf stays. */
 struct call *agentcg_call_free(struct call *c);
 

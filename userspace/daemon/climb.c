@@ -80,6 +80,7 @@ static void look(struct call *c)
 		.rung = c->rung,
 		.rung_usec = now_usec(CLOCK_MONOTONIC) - c->rung_since,
 		.freeze_usec = c->m->policy.freeze_usec,
+		.wish = c->grant.on_pressure,
 	};
 	struct pressure pressure;
 

@@ -56,3 +56,13 @@ int agentcg_command_trim(sd_json_variant *list, sd_json_variant **ret)
 	*ret = TAKE_PTR(out);
 	return 0;
 }
+
+void agentcg_command_kind(sd_json_variant *list, char ret[AGENTCG_KIND_MAX])
+{
+	size_t n = list ? min_u64(sd_json_variant_elements(list), WORDS_MAX) : 0;
+	const char *words[WORDS_MAX];
+
+	for (size_t i = 0; i < n; i++)
+		words[i] = sd_json_variant_string(sd_json_variant_by_index(list, i)) ?: "";
+	agentcg_kind_of_words(ret, words, n);
+}

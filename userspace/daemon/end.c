@@ -9,6 +9,7 @@
 #include "cgroup.h"
 #include "decide.h"
 #include "kernel.h"
+#include "learn.h"
 #include "log.h"
 #include "session.h"
 #include "watch.h"
@@ -57,10 +58,15 @@ static void take_stock(struct call *c)
 		.fate = c->fate,
 		.request = c->grant.memory,
 		.memory_max = c->grant.memory_max,
+		.memory_cap = c->m->policy.call_max,
+		.pids_max = min_u64(c->grant.pids_max, c->m->policy.pids_max),
+		.pids_cap = c->m->policy.pids_max,
+		.kill_wished = c->grant.on_pressure == AGENTCG_PRESSURE_KILL,
 		.session_budget = c->session->grant.budget,
 		.pool_max = c->m->pool_max,
 		.held_usec = agentcg_end_held_usec(&state),
 		.timeout_usec = c->grant.timeout_usec,
+		.timeout_cap = c->m->policy.timeout_max_usec,
 		.holds = state.holds,
 		.throttles = state.throttles,
 		.oom_kills = local_event(c->fd, "oom_kill"),
@@ -68,6 +74,8 @@ static void take_stock(struct call *c)
 		.stuck = agentcg_cgroup_populated(c->fd) > 0,
 	};
 	agentcg_cgroup_read_u64(c->fd, "memory.peak", &r->peak);
+	if (agentcg_cgroup_read_key(c->fd, "pids.events", "max", &r->pids_exceeded) < 0)
+		r->pids_exceeded = 0;
 	agentcg_result_judge(r);
 }
 
@@ -78,7 +86,9 @@ static void reply(struct call *c)
 
 	if (!link)
 		return;
-	sd_varlink_replybo(link, SD_JSON_BUILD_PAIR_OBJECT("result",
+	sd_varlink_replybo(link,
+		SD_JSON_BUILD_PAIR_CONDITION(!c->ending, "running", SD_JSON_BUILD_BOOLEAN(true)),
+		SD_JSON_BUILD_PAIR_OBJECT("result",
 		SD_JSON_BUILD_PAIR_STRING("outcome", agentcg_outcome_name(r->outcome)),
 		SD_JSON_BUILD_PAIR_UNSIGNED("memoryPeak", r->peak),
 		SD_JSON_BUILD_PAIR_CONDITION(r->memory_max != UINT64_MAX, "memoryMax",
@@ -88,6 +98,9 @@ static void reply(struct call *c)
 		SD_JSON_BUILD_PAIR_UNSIGNED("holds", r->holds),
 		SD_JSON_BUILD_PAIR_UNSIGNED("throttles", r->throttles),
 		SD_JSON_BUILD_PAIR_UNSIGNED("oomKills", r->oom_kills),
+		SD_JSON_BUILD_PAIR_UNSIGNED("pidsExceeded", r->pids_exceeded),
+		SD_JSON_BUILD_PAIR_CONDITION(r->retry != AGENTCG_RETRY_NO, "retry",
+					     SD_JSON_BUILD_STRING(agentcg_retry_name(r->retry))),
 		SD_JSON_BUILD_PAIR_CONDITION(r->suggested > 0, "suggestedRequest",
 					     SD_JSON_BUILD_UNSIGNED(r->suggested)),
 		SD_JSON_BUILD_PAIR_STRING("text", r->text)));
@@ -102,6 +115,8 @@ static int finish(struct call *c)
 	int r;
 
 	take_stock(c);
+	/* While the leaf is there: who is killed on the way does it again, and that is no second row. */
+	agentcg_learn_run(c);
 	r = agentcg_cgroup_remove(s->fd, agentcg_call_leaf(c, name));
 	if (r < 0)
 		return r;
@@ -167,6 +182,22 @@ void agentcg_call_end(struct call *c, sd_varlink *link)
 		agentcg_log(LOG_ERR, "no timer for the end of a call: %s", strerror(-r));
 }
 
+void agentcg_call_leave(struct call *c, sd_varlink *link)
+{
+	c->link = NULL;
+	if (!c->grant.detach || agentcg_cgroup_populated(c->fd) <= 0) {
+		agentcg_call_end(c, link);
+		return;
+	}
+	if (!link)
+		return;
+	c->end_link = sd_varlink_ref(link);
+	take_stock(c);
+	c->result.stuck = false;	/* on purpose */
+	agentcg_result_judge(&c->result);
+	reply(c);
+}
+
 /* The whole leaf went at once (memory.oom.group): say so while it is news. */
 static void tell_oom(struct call *c)
 {
@@ -193,5 +224,7 @@ int agentcg_end_on_events(sd_event_source *source, int fd, uint32_t revents, voi
 	tell_oom(c);
 	if (c->ending)
 		go_on(c);
+	else if (c->grant.detach && !c->link && !c->grace)
+		agentcg_call_end(c, NULL);	/* the last of it has gone by itself */
 	return 0;
 }

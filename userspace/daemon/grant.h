@@ -7,11 +7,11 @@
 #define _AGENTCG_GRANT_H
 
 #include "agentcg_sched.h"
+#include "intent.h"
 #include "notes.h"
 #include "policy.h"
 
-/* A wish that was not uttered. */
-#define AGENTCG_UNSET		(UINT64_MAX - 1)
+/* A wish that was not uttered; others are AGENTCG_UNSET. */
 #define AGENTCG_UNSET_PRIORITY	UINT32_MAX
 
 struct session_wish {
@@ -34,29 +34,42 @@ void agentcg_grant_session(const struct agentcg_session_policy *policy, bool roo
 struct call_wish {
 	bool agent;
 	uint32_t priority;
-	uint64_t memory;
-	uint64_t memory_max;
-	uint64_t timeout_usec;
-	uint32_t latency;	/* enum agentcg_class */
-	uint64_t deadline_usec;	/* from now on */
+	struct agentcg_intent intent;
 };
 
 struct call_grant {
 	uint32_t priority;
+	uint64_t cpu;		/* thousandths of a CPU: its weight is that of its priority times this */
+	uint64_t cpu_max;	/* thousandths of a CPU; AGENTCG_NONE: no limit of its own */
 	uint64_t memory;
 	uint64_t memory_max;	/* AGENTCG_NONE: no limit of its own */
+	uint64_t pids_max;
 	uint64_t timeout_usec;	/* AGENTCG_NONE: none */
 	uint32_t latency;	/* enum agentcg_class: AUTO, BATCH or INTERACTIVE */
-	uint64_t deadline_usec;	/* AGENTCG_NONE: none */
+	uint64_t deadline_usec;	/* from now on; AGENTCG_NONE: none */
+	enum agentcg_on_pressure on_pressure;
+	bool detach;
 };
 
-/* Nobody means a deadline beyond a year, and its sums stay far below 2^63 ns. */
-#define AGENTCG_DEADLINE_MAX_USEC	(366ULL * 24 * 3600 * USEC_PER_SEC)
+/* What else counts when a call is granted. */
+struct grant_view {
+	const struct agentcg_policy *policy;
+	const struct session_grant *session;
+	bool root;			/* who asks */
+	uint64_t pool_max;
+	const char *weights_only;	/* why classes and deadlines have no effect; NULL: they have */
+	uint32_t detached_left;		/* of the session's DetachedCalls */
+	uint64_t age_usec;		/* of the call, when it is adjusted */
+};
 
-/* @weights_only: why classes and deadlines have no effect; NULL: they have. */
-void agentcg_grant_call(const struct agentcg_policy *policy, bool root,
-			const struct session_grant *session, uint64_t pool_max,
-			const char *weights_only, const struct call_wish *wish,
-			struct call_grant *ret, struct notes *notes);
+/*
+ * A new call, or with @before one that is adjusted: what is not wished then
+ * stays as it was.
+ */
+void agentcg_grant_call(const struct grant_view *view, const struct call_grant *before,
+			const struct call_wish *wish, struct call_grant *ret, struct notes *notes);
+
+/* cpu.weight of a call, 1..10000. */
+uint32_t agentcg_grant_cpu_weight(const struct call_grant *g);
 
 #endif

@@ -12,7 +12,11 @@ enum agentcg_step agentcg_ladder_step(const struct agentcg_ladder_view *view)
 
 	switch (view->rung) {
 	case AGENTCG_RUNG_EXPIRED:
-		return AGENTCG_STEP_FREEZE;
+		if (view->wish == AGENTCG_PRESSURE_KILL)
+			return AGENTCG_STEP_KILL;
+		/* Slowly, as long as nobody more important pays for it. */
+		return view->wish == AGENTCG_PRESSURE_THROTTLE && !view->short_above ?
+		       AGENTCG_STEP_LET_GO : AGENTCG_STEP_FREEZE;
 	case AGENTCG_RUNG_FROZEN:
 		if (!due)
 			return AGENTCG_STEP_WAIT;

@@ -7,11 +7,14 @@
  *	     ^                   |          \
  *	     |                   |           `-> nobody is: let go, throttled
  *	   release <-- room -----+<-- look again each FreezeTime ---'
+ *
+ * Where its on_pressure says so, a call that was held too long is let go first
+ * (throttle) or ends at once (kill).
  */
 #ifndef _AGENTCG_LADDER_H
 #define _AGENTCG_LADDER_H
 
-#include "util.h"
+#include "intent.h"
 
 enum agentcg_rung {
 	AGENTCG_RUNG_GROUND,	/* the kernel's holds suffice */
@@ -34,6 +37,7 @@ struct agentcg_ladder_view {
 	uint64_t freeze_usec;	/* FreezeTime */
 	bool room;		/* the headroom covers its threshold again */
 	bool short_above;	/* someone ranked above lacks memory right now */
+	enum agentcg_on_pressure wish;	/* what the call would rather have */
 };
 
 enum agentcg_step agentcg_ladder_step(const struct agentcg_ladder_view *view);

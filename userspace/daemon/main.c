@@ -5,6 +5,7 @@
  *	varlink.c, method-*.c	what clients ask for
  *	grant.c			what they get of it (pure)
  *	session.c call.c	the groups, and their slots in the policy
+ *	learn.c history.c	what earlier calls needed; predict.c is pure
  *	end.c result.c		how a call ends, and what is said about it (pure)
  *	kernel.c		the BPF policy for memory
  *	scheduler.c cpu.c	the BPF scheduler of CPU time
@@ -27,7 +28,9 @@
 #include <systemd/sd-daemon.h>
 
 #include "adopt.h"
+#include "history.h"
 #include "io-agentcg.h"
+#include "learn.h"
 #include "log.h"
 #include "manager.h"
 #include "notes.h"
@@ -41,6 +44,7 @@ struct options {
 	const char *policy;
 	const char *socket;
 	const char *root;
+	const char *history;
 };
 
 static const char help[] =
@@ -55,6 +59,7 @@ static const char help[] =
 	"  --socket PATH   where to listen (" AGENTCG_SOCKET ")\n"
 	"  --root CGROUP   group to make the pool in, such as /test (default: the root\n"
 	"                  group, or under systemd a scope)\n"
+	"  --history FILE  what earlier calls needed (" AGENTCG_HISTORY_FILE ")\n"
 	"  --foreground    for terminals: messages without their <level>\n"
 	"  --verbose       tell every hold and release too\n"
 	"  --help          this text\n"
@@ -67,6 +72,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "policy", required_argument, NULL, 'p' },
 		{ "socket", required_argument, NULL, 's' },
 		{ "root", required_argument, NULL, 'r' },
+		{ "history", required_argument, NULL, 'H' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "verbose", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -86,6 +92,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'r':
 			o->root = optarg;
+			break;
+		case 'H':
+			o->history = optarg;
 			break;
 		case 'f':
 			agentcg_log_plain(true);
@@ -197,6 +206,7 @@ static int run(const struct options *o)
 	if (r < 0)
 		return r;
 	protect_self();
+	agentcg_learn_open(m, o->history);
 	agentcg_manager_open_kernel(m);
 	r = agentcg_adopt_all(m);
 	if (r >= 0)
@@ -217,7 +227,7 @@ static int run(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .socket = AGENTCG_SOCKET };
+	struct options o = { .socket = AGENTCG_SOCKET, .history = AGENTCG_HISTORY_FILE };
 	int r = parse_options(argc, argv, &o);
 
 	if (r > 0)

@@ -13,6 +13,7 @@
 #include "cgroup.h"
 #include "climb.h"
 #include "decide.h"
+#include "history.h"
 #include "kernel.h"
 #include "log.h"
 #include "notes.h"
@@ -69,6 +70,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 	sd_event_source_disable_unref(m->kernel_source);
 	agentcg_kernel_close(m->kernel);
 	agentcg_scheduler_free(m->scheduler);
+	agentcg_history_close(m->history);
 	agentcg_closep(&m->pins_fd);
 	agentcg_policy_done(&m->policy);
 	agentcg_closep(&m->pool_fd);

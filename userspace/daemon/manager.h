@@ -15,6 +15,7 @@
 #include "util.h"
 
 struct call;
+struct history;
 struct kernel;
 struct notes;
 struct scheduler;
@@ -48,6 +49,7 @@ struct manager {
 
 	int pins_fd;			/* locked: one daemon for what is pinned */
 	struct scheduler *scheduler;	/* of CPU time */
+	struct history *history;	/* of calls; NULL: nothing is learned */
 
 	/* Indexed by slot, in the maps of the policy too. */
 	struct session *sessions[AGENTCG_MAX_SESSIONS];

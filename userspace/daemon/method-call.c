@@ -5,7 +5,9 @@
 #include "climb.h"
 #include "command.h"
 #include "io-agentcg.h"
+#include "learn.h"
 #include "notes.h"
+#include "decide.h"
 #include "scheduler.h"
 #include "session.h"
 #include "varlink.h"
@@ -39,8 +41,23 @@ static struct call *get_call(sd_varlink *link, struct manager *m, const char *na
 struct begin_parameters {
 	const char *session;
 	sd_json_variant *command;
+	sd_json_variant *intent;
 	struct call_wish wish;
 };
+
+/* Reads the intent into the wish.  false: the error is sent, *ret tells. */
+static bool take_intent(sd_varlink *link, sd_json_variant *v, struct call_wish *wish, int *ret)
+{
+	char field[AGENTCG_FIELD_MAX], why[AGENTCG_WHY_MAX] = "";
+
+	wish->intent = AGENTCG_INTENT_NONE;
+	if (!v || sd_json_variant_is_null(v))
+		return true;
+	if (agentcg_intent_parse(v, &wish->intent, field, why) >= 0)
+		return true;
+	*ret = agentcg_reply_intent(link, field, why);
+	return false;
+}
 
 /*
  * The session to run in, made if need be; NULL: the error is sent.  One that is
@@ -99,14 +116,79 @@ static int check_quota(sd_varlink *link, struct session *s, bool agent, uid_t ui
 	return 0;
 }
 
-static int reply_begin(sd_varlink *link, struct call *c, struct notes *notes)
+static uint32_t count_detached(const struct session *s)
 {
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->m->nr_calls; i++)
+		n += s->m->calls[i] && s->m->calls[i]->session == s && s->m->calls[i]->grant.detach;
+	return n;
+}
+
+/* @before, @age: of a call that is adjusted. */
+static void grant(struct session *s, uid_t uid, const struct call_grant *before, uint64_t age,
+		  const struct call_wish *wish, struct call_grant *ret, struct notes *notes)
+{
+	struct agentcg_session_policy policy;
+	char why[AGENTCG_WHY_MAX];
+	const char *reason = agentcg_scheduler_reason(s->m->scheduler, why);
+	struct grant_view view = {
+		.policy = &s->m->policy,
+		.session = &s->grant,
+		.root = uid == 0,
+		.pool_max = s->m->pool_max,
+		.weights_only = *reason ? reason : NULL,
+		.age_usec = age,
+	};
+
+	agentcg_policy_session(&s->m->policy, s->name, s->uid, &policy);
+	view.detached_left = (uint32_t)agentcg_sub(policy.detached_calls, count_detached(s));
+	agentcg_grant_call(&view, before, wish, ret, notes);
+}
+
+#define MAYBE(name, value)						\
+	SD_JSON_BUILD_PAIR_CONDITION((value) != AGENTCG_NONE, name, SD_JSON_BUILD_UNSIGNED(value))
+
+/* In the shape of an intent, numbers in one unit each. */
+static int build_grant(const struct call *c, const struct prediction *learned, sd_json_variant **ret)
+{
+	const struct call_grant *g = &c->grant;
+	bool knows_duration = learned && learned->duration_usec != AGENTCG_NONE;
+
+	return sd_json_buildo(ret,
+		SD_JSON_BUILD_PAIR_UNSIGNED("priority", g->priority),
+		SD_JSON_BUILD_PAIR_OBJECT("requests",
+			SD_JSON_BUILD_PAIR_UNSIGNED("milliCPU", g->cpu),
+			SD_JSON_BUILD_PAIR_UNSIGNED("memory", g->memory)),
+		SD_JSON_BUILD_PAIR_OBJECT("limits",
+			MAYBE("milliCPU", g->cpu_max),
+			MAYBE("memory", g->memory_max),
+			MAYBE("pids", g->pids_max)),
+		SD_JSON_BUILD_PAIR_CONDITION(learned && *learned->text, "reason", SD_JSON_BUILD_STRING(learned->text)),
+		SD_JSON_BUILD_PAIR_CONDITION(knows_duration, "durationUSec",
+					     SD_JSON_BUILD_UNSIGNED(knows_duration ? learned->duration_usec : 0)),
+		MAYBE("timeoutUSec", g->timeout_usec),
+		SD_JSON_BUILD_PAIR_CONDITION(c->due_usec != 0, "deadlineUSec",
+			SD_JSON_BUILD_UNSIGNED(agentcg_sub(c->due_usec, now_usec(CLOCK_MONOTONIC)))),
+		SD_JSON_BUILD_PAIR_CONDITION(g->latency != AGENTCG_CLASS_AUTO, "latency",
+					     SD_JSON_BUILD_STRING(agentcg_class_name(g->latency))),
+		SD_JSON_BUILD_PAIR_STRING("onPressure", agentcg_on_pressure_name(g->on_pressure)),
+		SD_JSON_BUILD_PAIR_BOOLEAN("detach", g->detach));
+}
+
+static int reply_begin(sd_varlink *link, struct call *c, const struct prediction *learned,
+		       struct notes *notes)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *granted = NULL;
 	_cleanup_free_ char *path = agentcg_call_path(c);
 	char name[AGENTCG_CALL_NAME_MAX];
-	int fd;
+	int fd, r;
 
 	if (!path)
 		return -ENOMEM;
+	r = build_grant(c, learned, &granted);
+	if (r < 0)
+		return r;
 	fd = sd_varlink_push_dup_fd(link, c->fd);
 	if (fd < 0)
 		return fd;
@@ -114,49 +196,42 @@ static int reply_begin(sd_varlink *link, struct call *c, struct notes *notes)
 		SD_JSON_BUILD_PAIR_STRING("call", agentcg_call_name(c, name)),
 		SD_JSON_BUILD_PAIR_STRING("cgroup", path),
 		SD_JSON_BUILD_PAIR_INTEGER("cgroupFd", fd),
-		SD_JSON_BUILD_PAIR_UNSIGNED("priority", c->grant.priority),
-		SD_JSON_BUILD_PAIR_UNSIGNED("memory", c->grant.memory),
-		SD_JSON_BUILD_PAIR_CONDITION(c->grant.memory_max != AGENTCG_NONE, "memoryMax",
-					     SD_JSON_BUILD_UNSIGNED(c->grant.memory_max)),
-		SD_JSON_BUILD_PAIR_CONDITION(c->grant.timeout_usec != AGENTCG_NONE, "timeoutUSec",
-					     SD_JSON_BUILD_UNSIGNED(c->grant.timeout_usec)),
+		SD_JSON_BUILD_PAIR_VARIANT("granted", granted),
 		SD_JSON_BUILD_PAIR_STRV("notes", notes->list));
-}
-
-static int dispatch_latency(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags,
-			    void *userdata)
-{
-	if (sd_json_variant_is_null(v))
-		return 0;
-	return sd_json_variant_is_string(v) ? agentcg_parse_latency(sd_json_variant_string(v), userdata) : -EINVAL;
 }
 
 static int begin(sd_varlink *link, struct session *s, const struct begin_parameters *p, uid_t uid,
 		 struct notes *notes)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *command = NULL;
-	char why[AGENTCG_WHY_MAX];
-	const char *weights_only;
-	struct call_grant grant;
+	struct call_wish wish = p->wish;
+	char kind[AGENTCG_KIND_MAX];
+	struct prediction learned;
+	struct call_grant granted;
+	struct call_birth birth = {
+		.agent = wish.agent, .grant = &granted, .kind = kind,
+		.declared = wish.intent.memory_request == AGENTCG_UNSET ? AGENTCG_NONE : wish.intent.memory_request,
+	};
 	struct call *c;
 	bool ok;
 	int r;
 
-	r = check_quota(link, s, p->wish.agent, uid, &ok);
+	r = check_quota(link, s, wish.agent, uid, &ok);
 	if (!ok)
 		return r;
 	if (agentcg_command_trim(p->command, &command) < 0)
 		return sd_varlink_error_invalid_parameter_name(link, "command");
-	weights_only = agentcg_scheduler_reason(s->m->scheduler, why);
-	agentcg_grant_call(&s->m->policy, uid == 0, &s->grant, s->m->pool_max,
-			   *weights_only ? weights_only : NULL, &p->wish, &grant, notes);
-	r = agentcg_call_new(s, p->wish.agent, &grant, command, &c);
+	birth.command = command;
+	agentcg_command_kind(p->command, kind);
+	agentcg_learn_wish(s, kind, &wish, &learned);
+	grant(s, uid, NULL, 0, &wish, &granted, notes);
+	r = agentcg_call_new(s, &birth, &c);
 	if (r == -ENOSPC)
 		return agentcg_reply_limit(link, "calls", AGENTCG_MAX_CALLS);
 	if (r < 0)
 		return r;
 	agentcg_call_tie(c, link);
-	r = reply_begin(link, c, notes);
+	r = reply_begin(link, c, &learned, notes);
 	if (r < 0)
 		agentcg_call_end(c, NULL);
 	return r;
@@ -169,24 +244,10 @@ METHOD(begin_call)
 		{ "agent", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_bool, offsetof(struct begin_parameters, wish.agent), 0 },
 		{ "command", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_variant_noref, offsetof(struct begin_parameters, command), 0 },
 		{ "priority", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_priority, offsetof(struct begin_parameters, wish.priority), 0 },
-		{ "memory", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct begin_parameters, wish.memory), 0 },
-		{ "memoryMax", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct begin_parameters, wish.memory_max), 0 },
-		{ "timeoutUSec", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct begin_parameters, wish.timeout_usec), 0 },
-		{ "latency", _SD_JSON_VARIANT_TYPE_INVALID, dispatch_latency, offsetof(struct begin_parameters, wish.latency), 0 },
-		{ "deadlineUSec", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64,
-		  offsetof(struct begin_parameters, wish.deadline_usec), 0 },
+		{ "intent", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_variant_noref, offsetof(struct begin_parameters, intent), 0 },
 		{}
 	};
-	struct begin_parameters p = {
-		.wish = {
-			.priority = AGENTCG_UNSET_PRIORITY,
-			.memory = AGENTCG_UNSET,
-			.memory_max = AGENTCG_UNSET,
-			.timeout_usec = AGENTCG_UNSET,
-			.latency = AGENTCG_CLASS_AUTO,
-			.deadline_usec = AGENTCG_UNSET,
-		},
-	};
+	struct begin_parameters p = { .wish = { .priority = AGENTCG_UNSET_PRIORITY } };
 	struct manager *m = userdata;
 	struct notes notes = {};
 	struct session *s;
@@ -197,14 +258,8 @@ METHOD(begin_call)
 	r = sd_varlink_dispatch(link, parameters, table, &p);
 	if (r)
 		return r;
-	/* Less than a MiB, and no program starts. */
-	if (p.wish.memory_max < MIB)
-		return sd_varlink_error_invalid_parameter_name(link, "memoryMax");
-	if (!p.wish.timeout_usec)
-		return sd_varlink_error_invalid_parameter_name(link, "timeoutUSec");
-	if (!p.wish.deadline_usec ||
-	    (p.wish.deadline_usec != AGENTCG_UNSET && p.wish.deadline_usec > AGENTCG_DEADLINE_MAX_USEC))
-		return sd_varlink_error_invalid_parameter_name(link, "deadlineUSec");
+	if (!take_intent(link, p.intent, &p.wish, &r))
+		return r;
 	r = sd_varlink_get_peer_uid(link, &uid);
 	if (r < 0)
 		return r;
@@ -217,6 +272,51 @@ METHOD(begin_call)
 	if (m->sessions[slot] == s)
 		agentcg_session_gc(s);
 	return r;
+}
+
+METHOD(adjust_call)
+{
+	struct {
+		const char *call;
+		sd_json_variant *intent;
+		uint32_t priority;
+	} p = { .priority = AGENTCG_UNSET_PRIORITY };
+	static const sd_json_dispatch_field table[] = {
+		{ "call", SD_JSON_VARIANT_STRING, sd_json_dispatch_const_string, offsetof(typeof(p), call), SD_JSON_MANDATORY },
+		{ "intent", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_variant_noref, offsetof(typeof(p), intent), 0 },
+		{ "priority", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_priority, offsetof(typeof(p), priority), 0 },
+		{}
+	};
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
+	struct call_wish wish = {};
+	struct call_grant granted;
+	struct notes notes = {};
+	struct call *c;
+	uid_t uid;
+	int r;
+
+	r = sd_varlink_dispatch(link, parameters, table, &p);
+	if (r)
+		return r;
+	if (!take_intent(link, p.intent, &wish, &r))
+		return r;
+	c = get_call(link, userdata, p.call, &uid, &r);
+	if (!c)
+		return r;
+	if (c->ending)
+		return agentcg_reply_no_call(link, p.call);
+	wish.agent = c->agent;
+	wish.priority = p.priority;
+	grant(c->session, uid, &c->grant, agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec),
+	      &wish, &granted, &notes);
+	r = agentcg_call_adjust(c, &granted);
+	if (r >= 0)
+		r = build_grant(c, NULL, &v);
+	if (r < 0)
+		return r;
+	return sd_varlink_replybo(link,
+		SD_JSON_BUILD_PAIR_VARIANT("granted", v),
+		SD_JSON_BUILD_PAIR_STRV("notes", notes.list));
 }
 
 /* ---- the others --------------------------------------------------------- */
@@ -263,20 +363,31 @@ METHOD(attach_process)
 
 METHOD(end_call)
 {
-	const char *name = NULL;
+	struct {
+		const char *call;
+		bool kill;
+	} p = {};
+	static const sd_json_dispatch_field table[] = {
+		{ "call", SD_JSON_VARIANT_STRING, sd_json_dispatch_const_string, offsetof(typeof(p), call), SD_JSON_MANDATORY },
+		{ "kill", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_bool, offsetof(typeof(p), kill), 0 },
+		{}
+	};
 	struct call *c;
 	uid_t uid;
 	int r;
 
-	r = sd_varlink_dispatch(link, parameters, call_table, &name);
+	r = sd_varlink_dispatch(link, parameters, table, &p);
 	if (r)
 		return r;
-	c = get_call(link, userdata, name, &uid, &r);
+	c = get_call(link, userdata, p.call, &uid, &r);
 	if (!c)
 		return r;
 	if (c->end_link)
-		return agentcg_reply_no_call(link, name);
-	agentcg_call_end(c, link);
+		return agentcg_reply_no_call(link, p.call);
+	if (p.kill)
+		agentcg_call_end(c, link);
+	else
+		agentcg_call_leave(c, link);
 	return 0;
 }
 

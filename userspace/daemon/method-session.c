@@ -144,27 +144,31 @@ METHOD(open_session)
 
 METHOD(close_session)
 {
+	struct {
+		const char *name;
+		bool kill;
+	} p = {};
 	static const sd_json_dispatch_field table[] = {
-		{ "name", SD_JSON_VARIANT_STRING, sd_json_dispatch_const_string, 0, SD_JSON_MANDATORY },
+		{ "name", SD_JSON_VARIANT_STRING, sd_json_dispatch_const_string, offsetof(typeof(p), name), SD_JSON_MANDATORY },
+		{ "kill", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_bool, offsetof(typeof(p), kill), 0 },
 		{}
 	};
-	const char *name = NULL;
 	struct session *s;
 	uid_t uid;
 	int r;
 
-	r = sd_varlink_dispatch(link, parameters, table, &name);
+	r = sd_varlink_dispatch(link, parameters, table, &p);
 	if (r)
 		return r;
 	r = sd_varlink_get_peer_uid(link, &uid);
 	if (r < 0)
 		return r;
-	s = agentcg_session_find(userdata, name);
+	s = agentcg_session_find(userdata, p.name);
 	if (!s || s->close_link)
-		return agentcg_reply_no_session(link, name);
+		return agentcg_reply_no_session(link, p.name);
 	if (uid != 0 && uid != s->uid)
 		return agentcg_reply_denied(link, "the session belongs to another user");
 	s->close_link = sd_varlink_ref(link);
-	agentcg_session_close(s);
+	agentcg_session_close(s, p.kill);
 	return 0;
 }

@@ -70,13 +70,28 @@ int agentcg_record_save_call(const struct call *c)
 		NUMBER("priority", c->grant.priority),
 		NUMBER("memory", c->grant.memory),
 		MAYBE("memoryMax", c->grant.memory_max),
+		NUMBER("cpu", c->grant.cpu),
+		MAYBE("cpuMax", c->grant.cpu_max),
+		MAYBE("pidsMax", c->grant.pids_max),
+		NUMBER("onPressure", c->grant.on_pressure),
+		SD_JSON_BUILD_PAIR_BOOLEAN("detach", c->grant.detach),
 		MAYBE("timeoutUSec", c->grant.timeout_usec),
 		NUMBER("latency", c->grant.latency),
 		NUMBER("dueUSec", c->due_usec),
 		NUMBER("startedUSec", c->started_usec),
+		NUMBER("beganUSec", c->began_usec),
+		MAYBE("declared", c->declared),
+		SD_JSON_BUILD_PAIR_STRING("kind", c->kind),
 		NUMBER("fate", c->fate),
 		SD_JSON_BUILD_PAIR_VARIANT("command", c->command));
 	return r < 0 ? r : save(c->fd, v);
+}
+
+static int dispatch_kind(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags, void *userdata)
+{
+	if (snprintf(userdata, AGENTCG_KIND_MAX, "%s", sd_json_variant_string(v)) >= AGENTCG_KIND_MAX)
+		return -EBADMSG;
+	return 0;
 }
 
 int agentcg_record_load_call(struct call *c)
@@ -85,10 +100,18 @@ int agentcg_record_load_call(struct call *c)
 		{ "priority", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct call, grant.priority), SD_JSON_MANDATORY },
 		{ "memory", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, grant.memory), SD_JSON_MANDATORY },
 		{ "memoryMax", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, grant.memory_max), 0 },
+		{ "cpu", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, grant.cpu), 0 },
+		{ "cpuMax", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, grant.cpu_max), 0 },
+		{ "pidsMax", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, grant.pids_max), 0 },
+		{ "onPressure", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct call, grant.on_pressure), 0 },
+		{ "detach", SD_JSON_VARIANT_BOOLEAN, sd_json_dispatch_stdbool, offsetof(struct call, grant.detach), 0 },
 		{ "timeoutUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, grant.timeout_usec), 0 },
 		{ "latency", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct call, grant.latency), 0 },
 		{ "dueUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, due_usec), 0 },
 		{ "startedUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, started_usec), SD_JSON_MANDATORY },
+		{ "beganUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, began_usec), 0 },
+		{ "declared", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, declared), 0 },
+		{ "kind", SD_JSON_VARIANT_STRING, dispatch_kind, offsetof(struct call, kind), 0 },
 		{ "fate", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct call, fate), 0 },
 		{ "command", SD_JSON_VARIANT_ARRAY, sd_json_dispatch_variant, offsetof(struct call, command), 0 },
 		{}
@@ -96,10 +119,15 @@ int agentcg_record_load_call(struct call *c)
 	int r;
 
 	_Static_assert(sizeof(c->fate) == sizeof(uint32_t), "an enum is read as uint32");
-	c->grant.memory_max = AGENTCG_NONE;
-	c->grant.timeout_usec = AGENTCG_NONE;
+	_Static_assert(sizeof(c->grant.on_pressure) == sizeof(uint32_t), "so is this");
+	c->grant = (struct call_grant){
+		.cpu = 1000, .cpu_max = AGENTCG_NONE, .memory_max = AGENTCG_NONE, .pids_max = AGENTCG_NONE,
+		.timeout_usec = AGENTCG_NONE, .deadline_usec = AGENTCG_NONE, .on_pressure = AGENTCG_PRESSURE_FREEZE,
+	};
+	c->declared = AGENTCG_NONE;
 	r = load(c->fd, table, c);
-	if (r >= 0 && (c->fate > AGENTCG_FATE_CLOSED || c->grant.latency > AGENTCG_CLASS_INTERACTIVE))
+	if (r >= 0 && (c->fate > AGENTCG_FATE_CLOSED || c->grant.latency > AGENTCG_CLASS_INTERACTIVE ||
+		       c->grant.on_pressure > AGENTCG_PRESSURE_KILL))
 		r = -EBADMSG;
 	if (r >= 0 && !c->command)
 		r = sd_json_variant_new_array(&c->command, NULL, 0);

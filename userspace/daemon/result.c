@@ -16,11 +16,21 @@ static const char *const outcome_names[] = {
 	[AGENTCG_OOM_KILLED] = "oom_killed",
 	[AGENTCG_TIMEOUT] = "timeout",
 	[AGENTCG_KILLED_BY_POLICY] = "killed_by_policy",
+	[AGENTCG_PIDS_EXCEEDED] = "pids_exceeded",
+}, *const retry_names[] = {
+	[AGENTCG_RETRY_LATER] = "later",
+	[AGENTCG_RETRY_LARGER] = "larger",
+	[AGENTCG_RETRY_SMALLER] = "smaller",
 };
 
 const char *agentcg_outcome_name(enum agentcg_outcome outcome)
 {
 	return outcome_names[outcome];
+}
+
+const char *agentcg_retry_name(enum agentcg_retry retry)
+{
+	return retry_names[retry];
 }
 
 _printf_(2, 3)
@@ -51,9 +61,12 @@ static void say_oom(struct result *r)
 	switch (r->oom_level) {
 	case AGENTCG_OOM_CALL:
 		say(r, "killed: out of memory. peak %s of limit %s.", BYTES(r->peak), BYTES(r->memory_max));
-		say(r, " Ask for more with --memory-max %s, or work on less at once.",
-		    SIZE(r->suggested > r->memory_max ? r->suggested :
-			 (r->memory_max + r->memory_max / 5 + MIB - 1) & ~(MIB - 1)));
+		if (r->retry == AGENTCG_RETRY_LARGER)
+			say(r, " Ask for more with --memory-max %s, or work on less at once.",
+			    SIZE(r->suggested > r->memory_max ? r->suggested :
+				 (r->memory_max + r->memory_max / 5 + MIB - 1) & ~(MIB - 1)));
+		else
+			say(r, " The policy allows no more: work on less at once.");
 		return;
 	case AGENTCG_OOM_SESSION:
 		say(r, "killed: out of memory. peak %s; its session's budget of %s was full.",
@@ -81,6 +94,46 @@ static void say_usage(struct result *r)
 	say(r, ".");
 }
 
+static enum agentcg_retry larger_if(bool possible)
+{
+	return possible ? AGENTCG_RETRY_LARGER : AGENTCG_RETRY_SMALLER;
+}
+
+static enum agentcg_retry judge_retry(const struct result *r)
+{
+	uint64_t room = min_u64(min_u64(r->session_budget, r->pool_max), r->memory_cap);
+
+	switch (r->outcome) {
+	case AGENTCG_OOM_KILLED:
+		if (r->oom_level == AGENTCG_OOM_CALL)
+			return larger_if(r->memory_max < room);
+		return r->oom_level == AGENTCG_OOM_SESSION ? AGENTCG_RETRY_SMALLER : AGENTCG_RETRY_LATER;
+	case AGENTCG_KILLED_BY_POLICY:
+		return AGENTCG_RETRY_LATER;
+	case AGENTCG_TIMEOUT:
+		return larger_if(r->timeout_usec < r->timeout_cap);
+	case AGENTCG_PIDS_EXCEEDED:
+		return larger_if(r->pids_max < r->pids_cap);
+	default:
+		return AGENTCG_RETRY_NO;
+	}
+}
+
+static void say_killed_by_policy(struct result *r)
+{
+	if (r->kill_wished)
+		say(r, "killed: memory stayed short, after %s of waiting, and its on_pressure is kill.",
+		    TIME(r->held_usec));
+	else
+		say(r, "killed by policy: memory stayed short for more important calls, after %s of waiting.",
+		    TIME(r->held_usec));
+	say_usage(r);
+	say(r, " Try again later");
+	if (r->suggested)
+		say(r, " with --memory %s", SIZE(r->suggested));
+	say(r, ", or work on less at once.");
+}
+
 static void say_all(struct result *r)
 {
 	switch (r->outcome) {
@@ -92,17 +145,19 @@ static void say_all(struct result *r)
 		say_usage(r);
 		if (r->held_usec)
 			say(r, " %s of it were spent waiting for memory.", TIME(r->held_usec));
-		say(r, " Allow more with --timeout, or do less in one call.");
+		say(r, r->retry == AGENTCG_RETRY_LARGER ? " Allow more with --timeout, or do less in one call." :
+		    " The policy allows no more: do less in one call.");
 		return;
 	case AGENTCG_KILLED_BY_POLICY:
-		say(r, "killed by policy: memory stayed short for more important calls, after %s of waiting.",
-		    TIME(r->held_usec));
-		say_usage(r);
-		say(r, " Try again later");
-		if (r->suggested)
-			say(r, " with --memory %s", SIZE(r->suggested));
-		say(r, ", or work on less at once.");
+		say_killed_by_policy(r);
 		return;
+	case AGENTCG_PIDS_EXCEEDED:
+		say(r, "%llu time%s no process or thread could be started: %llu are allowed at once.",
+		    (unsigned long long)r->pids_exceeded, r->pids_exceeded == 1 ? "" : "s",
+		    (unsigned long long)r->pids_max);
+		say(r, r->retry == AGENTCG_RETRY_LARGER ? " Allow more with --pids-max, or start fewer." :
+		    " The policy allows no more: start fewer.");
+		break;
 	case AGENTCG_WAS_HELD:
 		say(r, "held %u time%s, %s in all, while memory was short.", r->holds,
 		    r->holds == 1 ? "" : "s", TIME(r->held_usec));
@@ -128,12 +183,15 @@ void agentcg_result_judge(struct result *r)
 		r->outcome = AGENTCG_KILLED_BY_POLICY;
 	else if (r->oom_kills)
 		r->outcome = AGENTCG_OOM_KILLED;
+	else if (r->pids_exceeded)
+		r->outcome = AGENTCG_PIDS_EXCEEDED;
 	else if (r->holds)
 		r->outcome = AGENTCG_WAS_HELD;
 	else if (r->throttles)
 		r->outcome = AGENTCG_WAS_THROTTLED;
 	else
 		r->outcome = AGENTCG_OK;
+	r->retry = judge_retry(r);
 	r->suggested = suggest(r);
 	r->text[0] = 0;
 	say_all(r);

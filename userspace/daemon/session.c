@@ -243,12 +243,24 @@ struct session *agentcg_session_free(struct session *s)
 	drop_slot(s);
 	sd_event_source_disable_unref(s->retry);
 	sd_varlink_unref(s->close_link);
+	sd_json_variant_unref(s->killed);
 	agentcg_closep(&s->fd);
 	free(s);
 	return NULL;
 }
 
 /* ---- the end ------------------------------------------------------------ */
+
+static void reply_close(struct session *s, uint32_t detached)
+{
+	_cleanup_(sd_varlink_unrefp) sd_varlink *link = TAKE_PTR(s->close_link);
+
+	if (link)
+		sd_varlink_replybo(link,
+			SD_JSON_BUILD_PAIR_CONDITION(!s->killed, "killed", SD_JSON_BUILD_EMPTY_ARRAY),
+			SD_JSON_BUILD_PAIR_CONDITION(!!s->killed, "killed", SD_JSON_BUILD_VARIANT(s->killed)),
+			SD_JSON_BUILD_PAIR_UNSIGNED("detached", detached));
+}
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -277,16 +289,29 @@ void agentcg_session_gc(struct session *s)
 	}
 	if (m->kernel)
 		agentcg_kernel_clear_session(m->kernel, s->slot);
-	if (s->close_link)
-		sd_varlink_replybo(s->close_link, SD_JSON_BUILD_PAIR_UNSIGNED("killed", s->killed));
+	reply_close(s, 0);
 	agentcg_session_free(s);
 	agentcg_manager_write_pool(m);
 }
 
-void agentcg_session_close(struct session *s)
+/* For the reply: who was running, and is about to be killed. */
+static void note_killed(struct session *s, struct call *c)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
+	char name[AGENTCG_CALL_NAME_MAX];
+
+	if (c->ending || agentcg_cgroup_populated(c->fd) <= 0)
+		return;
+	if (sd_json_buildo(&v,
+			   SD_JSON_BUILD_PAIR_STRING("call", agentcg_call_name(c, name)),
+			   SD_JSON_BUILD_PAIR_VARIANT("command", c->command)) >= 0)
+		sd_json_variant_append_array(&s->killed, v);
+}
+
+void agentcg_session_close(struct session *s, bool all)
 {
 	struct manager *m = s->m;
-	uint32_t slot = s->slot;
+	uint32_t slot = s->slot, detached = 0;
 
 	s->closing = true;
 	for (uint32_t i = 0; i < m->nr_calls; i++) {
@@ -294,14 +319,25 @@ void agentcg_session_close(struct session *s)
 
 		if (!c || c->session != s)
 			continue;
-		s->killed += !c->ending && agentcg_cgroup_populated(c->fd) > 0;
+		if (c->grant.detach && !all && !c->ending && agentcg_cgroup_populated(c->fd) > 0) {
+			detached++;
+			continue;
+		}
+		note_killed(s, c);
 		agentcg_call_kill(c, AGENTCG_FATE_CLOSED);
 		agentcg_call_end(c, NULL);
 		/* The end of its last call was the session's. */
 		if (m->sessions[slot] != s)
 			return;
 	}
-	agentcg_session_gc(s);
+	if (!detached) {
+		agentcg_session_gc(s);
+		return;
+	}
+	s->closing = false;
+	s->automatic = true;
+	agentcg_record_save_session(s);
+	reply_close(s, detached);
 }
 
 /* ---- for GetStatus ------------------------------------------------------ */

@@ -27,7 +27,7 @@ struct session {
 
 	sd_event_source *retry;		/* rmdir again */
 	sd_varlink *close_link;		/* who waits for the end */
-	uint32_t killed;
+	sd_json_variant *killed;	/* whom closing it killed: array of Killed */
 };
 
 bool agentcg_session_name_valid(const char *name);
@@ -43,8 +43,11 @@ int agentcg_session_apply(struct session *s);
 /* The session's slot in the policy, after its calls have changed. */
 int agentcg_session_publish(struct session *s);
 
-/* Kills what is in it; it is freed when the last leaf is gone. */
-void agentcg_session_close(struct session *s);
+/*
+ * Kills what is in it; it is freed when the last leaf is gone.  Calls that are
+ * detached and run stay, unless @all, and the session goes with the last one.
+ */
+void agentcg_session_close(struct session *s, bool all);
 /* Removes and frees the session if nothing keeps it. */
 void agentcg_session_gc(struct session *s);
 /* Frees the memory only; the group stays. */

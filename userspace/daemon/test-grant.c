@@ -44,7 +44,10 @@ static void test_sessions(void)
 	tap_ok(g.reserve == 8 * MIB, "a reserve fits its budget: %s", notes.list[0]);
 }
 
-static struct call_grant begin(bool root, uint64_t budget, struct call_wish wish, struct notes *notes)
+static const struct call_wish no_wish = { .priority = AGENTCG_UNSET_PRIORITY, .intent = AGENTCG_INTENT_NONE };
+
+/* With a policy of 300 MiB, 60 s, 100 processes and 4 CPUs a call. */
+static struct call_grant begin(struct grant_view view, uint64_t budget, struct call_wish wish, struct notes *notes)
 {
 	struct session_grant session = { .priority = 500, .budget = budget };
 	struct agentcg_policy policy;
@@ -53,73 +56,149 @@ static struct call_grant begin(bool root, uint64_t budget, struct call_wish wish
 	agentcg_policy_init(&policy);
 	policy.call_max = 300 * MIB;
 	policy.timeout_max_usec = 60 * USEC_PER_SEC;
+	policy.pids_max = 100;
+	policy.cpu_max = 4000;
+	view.policy = &policy;
+	view.session = &session;
+	view.pool_max = POOL;
 	*notes = (struct notes){};
-	agentcg_grant_call(&policy, root, &session, POOL, NULL, &wish, &g, notes);
+	agentcg_grant_call(&view, NULL, &wish, &g, notes);
 	return g;
 }
 
+static const struct grant_view user = { .detached_left = 1 }, root = { .root = true, .detached_left = 1 };
+
 static void test_calls(void)
 {
-	const struct call_wish none = {
-		.priority = AGENTCG_UNSET_PRIORITY, .memory = AGENTCG_UNSET,
-		.memory_max = AGENTCG_UNSET, .timeout_usec = AGENTCG_UNSET, .deadline_usec = AGENTCG_UNSET,
-	};
-	struct call_wish wish = none;
+	struct call_wish wish = no_wish;
 	struct notes notes;
-	struct call_grant g = begin(false, AGENTCG_NONE, none, &notes);
+	struct call_grant g = begin(user, AGENTCG_NONE, no_wish, &notes);
 
-	tap_ok(g.priority == 500 && g.memory == 128 * MIB && g.memory_max == 300 * MIB &&
-	       g.timeout_usec == 60 * USEC_PER_SEC && !notes.n, "no wish: the policy's, no notes");
+	tap_ok(g.priority == 500 && g.memory == 128 * MIB && g.memory_max == 300 * MIB && g.pids_max == 100 &&
+	       g.cpu == 1000 && g.cpu_max == 4000 && g.timeout_usec == 60 * USEC_PER_SEC && !g.detach &&
+	       g.on_pressure == AGENTCG_PRESSURE_FREEZE && !notes.n, "no wish: the policy's, no notes");
 
-	wish.memory = 2 * POOL;
-	wish.memory_max = AGENTCG_UNSET;
-	g = begin(false, 200 * MIB, wish, &notes);
+	wish.intent.memory_request = 2 * POOL;
+	g = begin(user, 200 * MIB, wish, &notes);
 	tap_ok(g.memory == 200 * MIB && notes.n == 1, "a request fits the budget: %s", notes.list[0]);
 
-	wish = none;
-	wish.memory_max = 64 * MIB;
-	g = begin(false, AGENTCG_NONE, wish, &notes);
+	wish = no_wish;
+	wish.intent.memory_limit = 64 * MIB;
+	g = begin(user, AGENTCG_NONE, wish, &notes);
 	tap_ok(g.memory == 64 * MIB && g.memory_max == 64 * MIB && !notes.n, "the default request fits the limit");
-	wish.memory = 100 * MIB;
-	g = begin(false, AGENTCG_NONE, wish, &notes);
+	wish.intent.memory_request = 100 * MIB;
+	g = begin(user, AGENTCG_NONE, wish, &notes);
 	tap_ok(g.memory == 64 * MIB && notes.n == 1, "a request fits the limit: %s", notes.list[0]);
 
-	wish = none;
-	wish.memory_max = 500 * MIB;
-	wish.timeout_usec = 90 * USEC_PER_SEC;
-	g = begin(true, AGENTCG_NONE, wish, &notes);
-	tap_ok(g.memory_max == 300 * MIB && g.timeout_usec == 60 * USEC_PER_SEC && notes.n == 2,
-	       "the policy's limits of a call hold for all: %s", notes.list[1]);
+	wish = no_wish;
+	wish.intent.memory_limit = 500 * MIB;
+	wish.intent.timeout_usec = 90 * USEC_PER_SEC;
+	wish.intent.pids_limit = 101;
+	wish.intent.cpu_limit = 5000;
+	g = begin(root, AGENTCG_NONE, wish, &notes);
+	tap_ok(g.memory_max == 300 * MIB && g.timeout_usec == 60 * USEC_PER_SEC && g.pids_max == 100 &&
+	       g.cpu_max == 4000 && notes.n == 4, "the policy's limits of a call hold for all: %s; %s; %s; %s",
+	       notes.list[0], notes.list[1], notes.list[2], notes.list[3]);
+	wish.intent.pids_limit = 10;
+	wish.intent.cpu_limit = 500;
+	g = begin(user, AGENTCG_NONE, wish, &notes);
+	tap_ok(g.pids_max == 10 && g.cpu_max == 500 && notes.n == 2, "less is granted as asked");
+	wish.intent.cpu_limit = 1;
+	g = begin(user, AGENTCG_NONE, wish, &notes);
+	tap_ok(g.cpu_max == 10 && notes.n == 3, "no quota below the kernel's least: %s", notes.list[2]);
 
-	wish = none;
+	wish = no_wish;
 	wish.priority = 501;
-	g = begin(false, AGENTCG_NONE, wish, &notes);
+	g = begin(user, AGENTCG_NONE, wish, &notes);
 	tap_ok(g.priority == 500 && notes.n == 1, "no priority above the session's: %s", notes.list[0]);
-	g = begin(true, AGENTCG_NONE, wish, &notes);
+	g = begin(root, AGENTCG_NONE, wish, &notes);
 	tap_ok(g.priority == 501, "but for root");
 
-	wish = none;
+	wish = no_wish;
 	wish.agent = true;
-	g = begin(false, AGENTCG_NONE, wish, &notes);
-	tap_ok(g.priority == AGENTCG_PRIORITY_MAX && g.memory_max == AGENTCG_NONE && g.timeout_usec == AGENTCG_NONE,
-	       "the framework has no limits of a tool call");
+	wish.intent.detach = true;
+	wish.intent.detach_set = true;
+	g = begin(user, AGENTCG_NONE, wish, &notes);
+	tap_ok(g.priority == AGENTCG_PRIORITY_MAX && g.memory_max == AGENTCG_NONE && g.pids_max == AGENTCG_NONE &&
+	       g.timeout_usec == AGENTCG_NONE, "the framework has no limits of a tool call");
+	tap_ok(!g.detach && notes.n == 1, "... and is not detached: %s", notes.list[0]);
+}
+
+static void test_wishes(void)
+{
+	const struct grant_view last = {};
+	struct call_wish wish = no_wish;
+	struct notes notes;
+	struct call_grant g;
+
+	wish.intent.detach = true;
+	wish.intent.detach_set = true;
+	wish.intent.on_pressure = AGENTCG_PRESSURE_KILL;
+	wish.intent.reserved = true;
+	g = begin(user, AGENTCG_NONE, wish, &notes);
+	tap_ok(g.detach && g.on_pressure == AGENTCG_PRESSURE_KILL && notes.n == 1, "granted, but: %s", notes.list[0]);
+	g = begin(last, AGENTCG_NONE, wish, &notes);
+	tap_ok(!g.detach && notes.n == 2, "not more detached calls than allowed: %s", notes.list[0]);
+
+	g = (struct call_grant){ .priority = 500, .cpu = 1000 };
+	tap_ok(agentcg_grant_cpu_weight(&g) == 100, "a call that says nothing weighs what its priority does");
+	g.cpu = 2500;
+	tap_ok(agentcg_grant_cpu_weight(&g) == 250, "a request of 2.5 CPUs 2.5 times that");
+	g.cpu = 1;
+	tap_ok(agentcg_grant_cpu_weight(&g) == 1, "... at least 1");
+	g.cpu = UINT64_MAX - 10;
+	g.priority = 1000;
+	tap_ok(agentcg_grant_cpu_weight(&g) == 10000, "... and at most 10000");
+}
+
+/* But for the deadline, which is from now on. */
+static bool same_grant(const struct call_grant *a, const struct call_grant *b)
+{
+	return a->priority == b->priority && a->cpu == b->cpu && a->cpu_max == b->cpu_max && a->memory == b->memory &&
+	       a->memory_max == b->memory_max && a->pids_max == b->pids_max && a->timeout_usec == b->timeout_usec &&
+	       a->latency == b->latency && a->on_pressure == b->on_pressure && a->detach == b->detach;
+}
+
+static void test_adjust(void)
+{
+	struct session_grant session = { .priority = 500, .budget = AGENTCG_NONE };
+	struct agentcg_policy policy;
+	struct grant_view view = {
+		.policy = &policy, .session = &session, .pool_max = POOL, .age_usec = 10 * USEC_PER_SEC,
+	};
+	struct call_grant before = {
+		.priority = 400, .cpu = 2000, .cpu_max = 3000, .memory = 50 * MIB, .memory_max = 100 * MIB,
+		.pids_max = 50, .timeout_usec = 20 * USEC_PER_SEC, .latency = AGENTCG_CLASS_BATCH,
+		.deadline_usec = 5 * USEC_PER_SEC, .on_pressure = AGENTCG_PRESSURE_KILL, .detach = true,
+	}, g;
+	struct call_wish wish = no_wish;
+	struct notes notes = {};
+
+	agentcg_policy_init(&policy);
+	agentcg_grant_call(&view, &before, &wish, &g, &notes);
+	tap_ok(same_grant(&g, &before) && g.deadline_usec == AGENTCG_NONE && !notes.n,
+	       "adjusted without a wish: all stays, the deadline is no new one");
+	wish.intent.memory_limit = 30 * MIB;
+	agentcg_grant_call(&view, &before, &wish, &g, &notes);
+	tap_ok(g.memory_max == 30 * MIB && g.memory == 30 * MIB && g.pids_max == 50, "a request follows its limit");
+	wish = no_wish;
+	wish.intent.timeout_usec = 9 * USEC_PER_SEC;
+	agentcg_grant_call(&view, &before, &wish, &g, &notes);
+	tap_ok(g.timeout_usec == 9 * USEC_PER_SEC && notes.n == 1, "a timeout counts from the beginning: %s", notes.list[0]);
+	notes = (struct notes){};
+	wish = no_wish;
+	wish.intent.detach_set = true;
+	agentcg_grant_call(&view, &before, &wish, &g, &notes);
+	tap_ok(!g.detach && !notes.n, "a detached call may be tied again");
 }
 
 static struct call_grant declare(uint32_t latency, uint64_t deadline, const char *weights_only, struct notes *notes)
 {
-	const struct call_wish wish = {
-		.priority = AGENTCG_UNSET_PRIORITY, .memory = AGENTCG_UNSET, .memory_max = AGENTCG_UNSET,
-		.timeout_usec = AGENTCG_UNSET, .latency = latency, .deadline_usec = deadline,
-	};
-	struct session_grant session = { .priority = 500, .budget = AGENTCG_NONE };
-	struct agentcg_policy policy;
-	struct call_grant g;
+	struct call_wish wish = no_wish;
 
-	agentcg_policy_init(&policy);
-	policy.timeout_max_usec = 60 * USEC_PER_SEC;
-	*notes = (struct notes){};
-	agentcg_grant_call(&policy, false, &session, POOL, weights_only, &wish, &g, notes);
-	return g;
+	wish.intent.latency = latency;
+	wish.intent.deadline_usec = deadline;
+	return begin((struct grant_view){ .weights_only = weights_only }, AGENTCG_NONE, wish, notes);
 }
 
 static void test_cpu(void)
@@ -142,6 +221,8 @@ int main(void)
 {
 	test_sessions();
 	test_calls();
+	test_wishes();
+	test_adjust();
 	test_cpu();
 	return tap_done();
 }

@@ -35,8 +35,27 @@ static bool always_ends(bool short_above)
 	return false;
 }
 
+static enum agentcg_step expired(enum agentcg_on_pressure wish, bool room, bool short_above)
+{
+	struct agentcg_ladder_view view = {
+		.rung = AGENTCG_RUNG_EXPIRED, .room = room, .short_above = short_above, .wish = wish,
+	};
+
+	return agentcg_ladder_step(&view);
+}
+
+static void test_wishes(void)
+{
+	tap_ok(expired(AGENTCG_PRESSURE_KILL, false, false) == AGENTCG_STEP_KILL, "kill: at once, though nobody is short");
+	tap_ok(expired(AGENTCG_PRESSURE_KILL, true, true) == AGENTCG_STEP_RELEASE, "... but not while there is room");
+	tap_ok(expired(AGENTCG_PRESSURE_THROTTLE, false, false) == AGENTCG_STEP_LET_GO, "throttle: goes on slowly");
+	tap_ok(expired(AGENTCG_PRESSURE_THROTTLE, false, true) == AGENTCG_STEP_FREEZE, "... but not at the cost of those above");
+	tap_ok(expired(AGENTCG_PRESSURE_FREEZE, false, false) == AGENTCG_STEP_FREEZE, "freeze: as without a wish");
+}
+
 int main(void)
 {
+	test_wishes();
 	for (int room = 0; room < 2; room++)
 		for (int is_short = 0; is_short < 2; is_short++)
 			tap_ok(step(AGENTCG_RUNG_GROUND, 100, room, is_short) == AGENTCG_STEP_WAIT,

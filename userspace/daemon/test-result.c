@@ -8,6 +8,8 @@ static struct result judge(struct result r)
 	r.pool_max = r.pool_max ?: 10 * GIB;
 	r.session_budget = r.session_budget ?: UINT64_MAX;
 	r.memory_max = r.memory_max ?: UINT64_MAX;
+	r.memory_cap = r.memory_cap ?: UINT64_MAX;
+	r.timeout_cap = r.timeout_cap ?: UINT64_MAX;
 	agentcg_result_judge(&r);
 	return r;
 }
@@ -43,6 +45,37 @@ static void test_outcomes(void)
 	says(&r, AGENTCG_WAS_HELD, "held 1 time, 1.5s in all");
 	r = judge((struct result){ .throttles = 3 });
 	says(&r, AGENTCG_WAS_THROTTLED, "slowed 3 times");
+}
+
+static void retry_is(struct result in, enum agentcg_retry retry, const char *part)
+{
+	struct result r = judge(in);
+	const char *name = agentcg_retry_name(r.retry) ?: "no";
+
+	tap_ok(r.retry == retry && strstr(r.text, part), "retry %s: %s", name, r.text);
+}
+
+static void test_retry(void)
+{
+	retry_is((struct result){}, AGENTCG_RETRY_NO, "ok.");
+	retry_is((struct result){ .oom_kills = 1, .memory_max = 100 * MIB, .peak = 100 * MIB },
+		 AGENTCG_RETRY_LARGER, "--memory-max 120Mi");
+	retry_is((struct result){ .oom_kills = 1, .memory_max = 100 * MIB, .memory_cap = 100 * MIB },
+		 AGENTCG_RETRY_SMALLER, "The policy allows no more");
+	retry_is((struct result){ .oom_kills = 1, .memory_max = 100 * MIB, .session_budget = 100 * MIB },
+		 AGENTCG_RETRY_SMALLER, "The policy allows no more");
+	retry_is((struct result){ .oom_kills = 1, .oom_level = AGENTCG_OOM_POOL }, AGENTCG_RETRY_LATER, "Try again later");
+	retry_is((struct result){ .fate = AGENTCG_FATE_TIMEOUT, .timeout_usec = 10 }, AGENTCG_RETRY_LARGER, "--timeout");
+	retry_is((struct result){ .fate = AGENTCG_FATE_TIMEOUT, .timeout_usec = 10, .timeout_cap = 10 },
+		 AGENTCG_RETRY_SMALLER, "do less in one call");
+	retry_is((struct result){ .fate = AGENTCG_FATE_POLICY, .kill_wished = true },
+		 AGENTCG_RETRY_LATER, "its on_pressure is kill");
+	retry_is((struct result){ .pids_exceeded = 3, .pids_max = 10, .pids_cap = 20 },
+		 AGENTCG_RETRY_LARGER, "3 times no process or thread could be started: 10 are allowed");
+	retry_is((struct result){ .pids_exceeded = 1, .pids_max = 20, .pids_cap = 20 },
+		 AGENTCG_RETRY_SMALLER, "1 time no process or thread could be started: 20 are allowed");
+	says(&(struct result){ .outcome = judge((struct result){ .pids_exceeded = 1 }).outcome, .text = "-" },
+	     AGENTCG_PIDS_EXCEEDED, "-");
 }
 
 static char *trim(const char *json)
@@ -83,6 +116,7 @@ static void test_commands(void)
 int main(void)
 {
 	test_outcomes();
+	test_retry();
 	test_commands();
 	return tap_done();
 }

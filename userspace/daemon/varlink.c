@@ -65,6 +65,13 @@ int agentcg_reply_denied(sd_varlink *link, const char *reason)
 				  SD_JSON_BUILD_PAIR_STRING("reason", reason));
 }
 
+int agentcg_reply_intent(sd_varlink *link, const char *field, const char *why)
+{
+	return sd_varlink_errorbo(link, AGENTCG_ERROR_INVALID_INTENT,
+				  SD_JSON_BUILD_PAIR_STRING("field", field),
+				  SD_JSON_BUILD_PAIR_STRING("reason", why));
+}
+
 int agentcg_reply_limit(sd_varlink *link, const char *what, uint64_t limit)
 {
 	return sd_varlink_errorbo(link, AGENTCG_ERROR_LIMIT_EXCEEDED,
@@ -163,7 +170,7 @@ static int on_connect(sd_varlink_server *server, sd_varlink *link, void *userdat
 	return 0;
 }
 
-/* A call lives as long as its connection. */
+/* A call lives as long as its connection, unless it is detached. */
 static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *userdata)
 {
 	struct manager *m = userdata;
@@ -179,8 +186,9 @@ static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *use
 
 		if (!c || c->link != link)
 			continue;
-		agentcg_call_kill(c, AGENTCG_FATE_CLOSED);
-		agentcg_call_end(c, NULL);
+		if (!c->grant.detach)
+			agentcg_call_kill(c, AGENTCG_FATE_CLOSED);
+		agentcg_call_leave(c, NULL);
 	}
 }
 
@@ -223,6 +231,7 @@ int agentcg_varlink_listen(struct manager *m, const char *socket)
 		AGENTCG_METHOD("CloseSession"), agentcg_method_close_session,
 		AGENTCG_METHOD("BeginCall"), agentcg_method_begin_call,
 		AGENTCG_METHOD("AttachProcess"), agentcg_method_attach_process,
+		AGENTCG_METHOD("AdjustCall"), agentcg_method_adjust_call,
 		AGENTCG_METHOD("EndCall"), agentcg_method_end_call,
 		AGENTCG_METHOD("ClaimCall"), agentcg_method_claim_call,
 		AGENTCG_METHOD("Release"), agentcg_method_release,

@@ -20,6 +20,7 @@ METHOD(open_session);
 METHOD(close_session);
 METHOD(begin_call);
 METHOD(attach_process);
+METHOD(adjust_call);
 METHOD(end_call);
 METHOD(claim_call);
 METHOD(release);
@@ -34,6 +35,8 @@ int agentcg_dispatch_priority(const char *name, sd_json_variant *v,
 int agentcg_dispatch_bool(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags,
 			  void *userdata);
 
+/* io.agentcg.InvalidIntent: @field of the intent is wrong, @why. */
+int agentcg_reply_intent(sd_varlink *link, const char *field, const char *why);
 int agentcg_reply_denied(sd_varlink *link, const char *reason);
 int agentcg_reply_limit(sd_varlink *link, const char *what, uint64_t limit);
 int agentcg_reply_no_session(sd_varlink *link, const char *name);

@@ -32,11 +32,8 @@ static const char *hint(const char *parameter)
 		{ "session", "a name begins with a letter or digit, then come letters, digits, '_', '.', '-', 64 at most" },
 		{ "name", "a name begins with a letter or digit, then come letters, digits, '_', '.', '-', 64 at most" },
 		{ "call", "a call's name is SESSION/tool-N; agentcg status lists them" },
-		{ "memoryMax", "at least 1Mi, or no program starts; such as 64Mi" },
 		{ "budget", "at least 1Mi, or nothing could run; such as 512Mi" },
-		{ "timeoutUSec", "say a time above 0, such as 30s" },
-		{ "latency", "say interactive or batch" },
-		{ "deadlineUSec", "say a time above 0, up to a year, such as 30s" },
+		{ "intent", "say an object with requests, limits, timeout, ..." },
 		{ "tid", "the id of a thread that runs, as ps -L shows it" },
 		{ "class", "say gpu or auto" },
 		{ "command", "say a command that is not empty" },
@@ -86,6 +83,9 @@ int agentcg_client_error(const char *id, sd_json_variant *p, char *why)
 	if (streq(id, AGENTCG_ERROR_NO_SUCH_CALL))
 		return explain(-ENXIO, why, "there is no call '%s'; agentcg status lists them",
 			       agentcg_json_string(p, "call") ?: "");
+	if (streq(id, AGENTCG_ERROR_INVALID_INTENT))
+		return explain(-EINVAL, why, "the daemon refuses %s: %s", agentcg_json_string(p, "field") ?: "the intent",
+			       agentcg_json_string(p, "reason") ?: "it gave no reason");
 	if (streq(id, AGENTCG_ERROR_PERMISSION_DENIED) ||
 	    streq(id, SD_VARLINK_ERROR_PERMISSION_DENIED))
 		return explain(-EPERM, why, "not allowed: %s",

@@ -7,6 +7,7 @@
 #include <pwd.h>
 #include <stdarg.h>
 
+#include "intent.h"
 #include "priority.h"
 #include "size.h"
 
@@ -35,13 +36,16 @@ enum kind {
 	KIND_TIME,		/* u64 usec */
 	KIND_TIME_NONE,
 	KIND_COUNT,		/* u32, at least 1 */
+	KIND_COUNT_NONE,	/* u32; "none" is 0 */
 	KIND_COUNT64,
+	KIND_CPUS_NONE,		/* u64 thousandths of a CPU, or "none" */
 	KIND_BOOL,
 	KIND_PRIORITY,
 	KIND_SLICE,
 	KIND_POOL_MAX,		/* size or percent */
 	KIND_OWNER,
 	KIND_SCHEDULER,
+	KIND_LEARN,
 };
 
 #define POLICY(m)	offsetof(struct agentcg_policy, m)
@@ -71,10 +75,13 @@ static const struct key {
 	{ SECTION_MATCH, "Reserve", KIND_SIZE, SESSION(reserve) },
 	{ SECTION_MATCH, "Budget", KIND_SIZE_NONE, SESSION(budget) },
 	{ SECTION_MATCH, "CallsPerSession", KIND_COUNT, SESSION(calls_per_session) },
+	{ SECTION_MATCH, "DetachedCalls", KIND_COUNT_NONE, SESSION(detached_calls) },
 	{ SECTION_CALL, "MemoryRequest", KIND_SIZE, POLICY(request) },
 	{ SECTION_CALL, "MemoryMax", KIND_SIZE_NONE, POLICY(call_max) },
 	{ SECTION_CALL, "TimeoutMax", KIND_TIME_NONE, POLICY(timeout_max_usec) },
 	{ SECTION_CALL, "PidsMax", KIND_COUNT64, POLICY(pids_max) },
+	{ SECTION_CALL, "CPUMax", KIND_CPUS_NONE, POLICY(cpu_max) },
+	{ SECTION_CALL, "Learn", KIND_LEARN, POLICY(learn) },
 	{ SECTION_CPU, "Scheduler", KIND_SCHEDULER, POLICY(scheduler) },
 };
 
@@ -197,17 +204,42 @@ static int parse_scheduler(struct reader *r, const char *text)
 	return 0;
 }
 
+static int parse_learn(struct reader *r, const char *text)
+{
+	if (streq(text, "request"))
+		r->policy->learn = AGENTCG_LEARN_REQUEST;
+	else if (streq(text, "limit"))
+		r->policy->learn = AGENTCG_LEARN_LIMIT;
+	else if (streq(text, "none"))
+		r->policy->learn = AGENTCG_LEARN_NONE;
+	else
+		return refuse(r, "Learn=%s: say request, limit or none", text);
+	return 0;
+}
+
+static bool may_be_none(enum kind kind)
+{
+	return kind == KIND_SIZE_NONE || kind == KIND_TIME_NONE || kind == KIND_CPUS_NONE ||
+	       kind == KIND_COUNT_NONE;
+}
+
 static int parse_number(struct reader *r, const struct key *k, const char *text, void *to)
 {
+	uint64_t *u64 = to, v, max = k->kind == KIND_COUNT64 ? 4194304 : 1000000;
 	char why[AGENTCG_WHY_MAX];
-	uint64_t *u64 = to, v;
 	int ret;
 
-	if ((k->kind == KIND_SIZE_NONE || k->kind == KIND_TIME_NONE) && streq(text, "none")) {
-		*u64 = AGENTCG_NONE;
+	if (may_be_none(k->kind) && streq(text, "none")) {
+		if (k->kind == KIND_COUNT_NONE)
+			*(uint32_t *)to = 0;
+		else
+			*u64 = AGENTCG_NONE;
 		return 0;
 	}
 	switch (k->kind) {
+	case KIND_CPUS_NONE:
+		ret = agentcg_parse_cpus(text, u64, why);
+		break;
 	case KIND_SIZE:
 	case KIND_SIZE_NONE:
 		ret = agentcg_parse_size(text, u64, why);
@@ -220,18 +252,16 @@ static int parse_number(struct reader *r, const struct key *k, const char *text,
 		ret = agentcg_parse_priority(text, to, why);
 		break;
 	default:
-		ret = parse_count(text, k->kind == KIND_COUNT ? 1000000 : 4194304, &v);
+		ret = parse_count(text, max, &v);
 		if (ret < 0)
-			snprintf(why, sizeof(why), "\"%.32s\": say a number from 1 to %d", text,
-				 k->kind == KIND_COUNT ? 1000000 : 4194304);
-		else if (k->kind == KIND_COUNT)
-			*(uint32_t *)to = (uint32_t)v;
-		else
+			snprintf(why, sizeof(why), "\"%.32s\": say a number from 1 to %d", text, (int)max);
+		else if (k->kind == KIND_COUNT64)
 			*u64 = v;
+		else
+			*(uint32_t *)to = (uint32_t)v;
 	}
 	if (ret < 0)
-		return refuse(r, "%s: %s%s", k->name, why,
-			      k->kind == KIND_SIZE_NONE || k->kind == KIND_TIME_NONE ? "; or none" : "");
+		return refuse(r, "%s: %s%s", k->name, why, may_be_none(k->kind) ? "; or none" : "");
 	return 0;
 }
 
@@ -251,6 +281,8 @@ static int set_key(struct reader *r, const struct key *k, struct agentcg_session
 		return parse_owner(r, text, s);
 	case KIND_SCHEDULER:
 		return parse_scheduler(r, text);
+	case KIND_LEARN:
+		return parse_learn(r, text);
 	case KIND_BOOL:
 		if (parse_bool(text, (bool *)(base + k->offset)) < 0)
 			return refuse(r, "%s=%s: say yes or no", k->name, text);
@@ -432,12 +464,14 @@ void agentcg_policy_init(struct agentcg_policy *p)
 		.session = {
 			.priority = AGENTCG_PRIORITY_NORMAL,
 			.calls_per_session = 256,
+			.detached_calls = 8,
 			.budget = AGENTCG_NONE,
 		},
 		.request = 128 * MIB,
 		.call_max = AGENTCG_NONE,
 		.timeout_max_usec = AGENTCG_NONE,
 		.pids_max = 4096,
+		.cpu_max = AGENTCG_NONE,
 	};
 }
 

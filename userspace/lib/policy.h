@@ -27,6 +27,12 @@ enum agentcg_scheduler_choice {
 	AGENTCG_SCHEDULER_NONE,		/* the kernel's own, with cpu.weight */
 };
 
+enum agentcg_learn_choice {
+	AGENTCG_LEARN_REQUEST,		/* what calls request, from what earlier ones needed */
+	AGENTCG_LEARN_LIMIT,		/* also their limits */
+	AGENTCG_LEARN_NONE,
+};
+
 struct agentcg_session_policy {
 	char match[AGENTCG_MATCH_MAX];	/* glob on the name; "": the default */
 	char owner[33];			/* user name or uid; "": anybody */
@@ -34,6 +40,7 @@ struct agentcg_session_policy {
 	uint32_t set;			/* keys that this section sets */
 	uint32_t priority;
 	uint32_t calls_per_session;
+	uint32_t detached_calls;	/* of a session, that outlive their clients */
 	uint64_t reserve;
 	uint64_t budget;		/* AGENTCG_NONE: the pool's */
 };
@@ -62,6 +69,9 @@ struct agentcg_policy {
 	uint64_t call_max;		/* AGENTCG_NONE: no limit of its own */
 	uint64_t timeout_max_usec;	/* AGENTCG_NONE: no limit */
 	uint64_t pids_max;
+	uint64_t cpu_max;		/* thousandths of a CPU; AGENTCG_NONE: no limit of its own */
+
+	enum agentcg_learn_choice learn;
 
 	enum agentcg_scheduler_choice scheduler;
 };

@@ -44,7 +44,8 @@ static void test_defaults(void)
 	tap_ok(load(&p, "", why) == 0, "an empty file is the default policy %s", why);
 	tap_ok(p.memory_max == (MACHINE / 100 * 80 & ~4095ULL), "the pool is 80%% of the machine");
 	tap_ok(p.session.priority == 500 && p.session.budget == AGENTCG_NONE, "default session");
-	tap_ok(p.request == 128 * MIB && p.call_max == AGENTCG_NONE && p.pids_max == 4096, "default call");
+	tap_ok(p.request == 128 * MIB && p.call_max == AGENTCG_NONE && p.pids_max == 4096 &&
+	       p.cpu_max == AGENTCG_NONE && p.session.detached_calls == 8, "default call");
 	tap_ok(p.scheduler == AGENTCG_SCHEDULER_AUTO, "default scheduler");
 	agentcg_policy_done(&p);
 }
@@ -58,9 +59,9 @@ static void test_keys(void)
 		"[Pool]\nSlice=x.slice\nMemoryMax=2Gi\nReserve=64Mi\nThrottleBand=16Mi\nThrottleMax=20ms\n"
 		"StepMin=128Ki\nStepMax=8Mi\n"
 		"[Hold]\nDeadline=10s\nFreezeTime=2s\nExpiredDelay=50ms\nCountInPSI=yes\n"
-		"[Session]\nPriority=low\nReserve=1Mi\nBudget=1Gi\nSessionsPerUser=3\nCallsPerSession=4\n"
+		"[Session]\nPriority=low\nReserve=1Mi\nBudget=1Gi\nSessionsPerUser=3\nCallsPerSession=4\nDetachedCalls=none\n"
 		"; another\n"
-		"[Call]\nMemoryRequest=32Mi\nMemoryMax=512Mi\nTimeoutMax=5m\nPidsMax=100\n"
+		"[Call]\nMemoryRequest=32Mi\nMemoryMax=512Mi\nTimeoutMax=5m\nPidsMax=100\nCPUMax=1.5\nLearn=limit\n"
 		"[CPU]\nScheduler=none\n", why);
 
 	tap_ok(r == 0, "all keys are read %s", why);
@@ -70,9 +71,11 @@ static void test_keys(void)
 	tap_ok(p.hold_deadline_usec == 10000000 && p.freeze_usec == 2000000 &&
 	       p.expired_delay_usec == 50000 && p.psi, "[Hold]");
 	tap_ok(p.session.priority == 250 && p.session.reserve == MIB && p.session.budget == GIB &&
-	       p.sessions_per_user == 3 && p.session.calls_per_session == 4, "[Session]");
+	       p.sessions_per_user == 3 && p.session.calls_per_session == 4 &&
+	       p.session.detached_calls == 0, "[Session]");
 	tap_ok(p.request == 32 * MIB && p.call_max == 512 * MIB &&
-	       p.timeout_max_usec == 300000000 && p.pids_max == 100, "[Call]");
+	       p.timeout_max_usec == 300000000 && p.pids_max == 100 && p.cpu_max == 1500 &&
+	       p.learn == AGENTCG_LEARN_LIMIT, "[Call]");
 	tap_ok(p.scheduler == AGENTCG_SCHEDULER_NONE, "[CPU]");
 	agentcg_policy_done(&p);
 }
@@ -104,6 +107,9 @@ static void test_refused(void)
 	char line[400];
 
 	refused("[Pool]\nMemMax=1Gi\n", "2: unknown key \"MemMax\" in [Pool]; known are Slice, MemoryMax");
+	refused("[Call]\nCPUMax=lots\n", "2: CPUMax: \"lots\" is no number of CPUs: say 2, 1.5, or 500m for half of one; or none");
+	refused("[Call]\nLearn=all\n", "2: Learn=all: say request, limit or none");
+	refused("[Session]\nDetachedCalls=0\n", "2: DetachedCalls: \"0\": say a number from 1 to 1000000; or none");
 	refused("[Pools]\nReserve=1Mi\n", "unknown section [Pools]; known are [Pool]");
 	refused("Reserve=1Mi\n", "1: a key before the first section");
 	refused("[Pool]\nnonsense\n", "2: neither a [section] nor Key=value");
