@@ -51,6 +51,9 @@ struct agentcg_hold {
  * batch of memory, and a program could send itself signals to get many.  After
  * this many in one closing of the gate, handlers wait until the hold is over;
  * what acts in the kernel (kill, stop, freezer, ptrace) never waits.
+ *
+ * A signal that comes between the charge and the hold is delivered before task
+ * work runs: the frame of its handler is there, and both wait for the end.
  */
 #define SIGNAL_PASSES	8
 /* How soon such a thing is seen while handlers wait, in jiffies. */

@@ -168,8 +168,8 @@ TEST_F_TIMEOUT(churn, leaves_come_and_go, 3600)
 	sleep_ms(1000);
 	TH_LOG("%.0f leaves a second; unreclaimable slab %+ld KiB, available %+ld KiB",
 	       (double)n / seconds, meminfo("SUnreclaim:") - slab, meminfo("MemAvailable:") - available);
-	/* Less is the emulated machine's; next to none would be a stall. */
-	EXPECT_LE(LEAVES_A_SECOND / 2, n / seconds);
+	/* Less is the emulated machine's, or that of what else it runs; next to none would be a stall. */
+	EXPECT_LE(LEAVES_A_SECOND / 5, n / seconds);
 	/* A leaf takes some 10 KiB of slab: what is allowed is a small part of what was made. */
 	EXPECT_GE(8 * 1024, meminfo("SUnreclaim:") - slab);
 	EXPECT_LE(-64 * 1024, meminfo("MemAvailable:") - available);
