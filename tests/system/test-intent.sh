@@ -50,7 +50,7 @@ for wrong in '{"requests":{"memory":"2G"}}|requests.memory.*say 2Gi' '{"timeout"
 	'{"limits":{"memory":1}}|limits.memory.*no program starts' '{"limits":{"cpu":"x"}}|limits.cpu.*500m for half of one'; do
 	like "refused: ${wrong%|*}" "$(ask BeginCall "{\"intent\":${wrong%|*}}")" "InvalidIntent.*${wrong#*|}|${wrong#*|}"
 done
-like "an unknown field is refused by name" "$(ask BeginCall '{"intent":{"memroy":1}}')" memroy
+like "an unknown field is refused by name" "$(ask BeginCall '{"intent":{"memori":1}}')" memori
 check "none of them left a call behind" test "$(status '[.sessions[].calls[]] | length')" = 4
 check "the interface describes itself" sh -c "varlinkctl introspect $socket io.agentcg | grep -q 'on_pressure: ?OnPressure'"
 

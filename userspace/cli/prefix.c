@@ -54,9 +54,10 @@ char *agentcg_prefix_command(const char *script)
 	if (!p)
 		return NULL;
 	p += strlen("eval '");
-	to = command = malloc(strlen(p) + 1);
+	command = malloc(strlen(p) + 1);
 	if (!command)
 		return NULL;
+	to = command;
 	for (; *p; p++) {
 		if (*p != '\'') {
 			*to++ = *p;

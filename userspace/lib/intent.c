@@ -10,7 +10,7 @@
 
 /* More than any machine has, and its products fit. */
 #define CPUS_MAX		1000000
-#define PIDS_MAX		(1U << 22)	/* as PID_MAX_LIMIT */
+#define PIDS_MAX		4194304U	/* as PID_MAX_LIMIT */
 /* Nobody means more than a year, and sums stay far below 2^63 ns. */
 #define TIME_MAX_USEC		(366ULL * 24 * 3600 * USEC_PER_SEC)
 /* Less, and no program starts. */

@@ -50,7 +50,7 @@ static void test_refusals(void)
 {
 	refused("[]", "", "say an object");
 	refused("{\"memory\": 1}", "memory", "requests, limits, timeout");
-	refused("{\"requests\": {\"memroy\": 1}}", "requests.memroy", "requests has cpu, memory");
+	refused("{\"requests\": {\"memori\": 1}}", "requests.memori", "requests has cpu, memory");
 	refused("{\"requests\": {\"pids\": 1}}", "requests.pids", "no such field");
 	refused("{\"limits\": 5}", "limits", "say an object");
 	refused("{\"detach\": true, \"requests\": {\"memory\": \"2G\"}}", "requests.memory", "say 2Gi");
