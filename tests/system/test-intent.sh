@@ -80,6 +80,13 @@ kill_daemon
 start_daemon
 is "the next daemon knows it, too" "$(ask BeginCall "$begin" | jq -r .granted.reason)" "$(jq -r .granted.reason "$work/learned")"
 like "another kind is judged by the user's other calls" "$(ask BeginCall '{"session":"l","command":["make"]}' | jq -r .granted.reason)" "any command"
+printf 'no database, but as long as a page or two of it, so that it is read%.0s' $(seq 100) >"$work/history.db"
+rm -f "$work/history.db-wal" "$work/history.db-shm"
+kill_daemon
+start_daemon
+like "a spoilt history is put aside" "$(tail -n 5 "$work/daemon.log")" "it is now .*history.db.damaged, and the history begins anew"
+"$agentcg" run --session l -- true
+check "... and the next is written" test -s "$work/history.db"
 
 # ---- forks that fail
 storm='

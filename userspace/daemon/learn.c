@@ -13,6 +13,7 @@ void agentcg_learn_open(struct manager *m, const char *file)
 	char why[AGENTCG_WHY_MAX] = "";
 	int r;
 
+	m->history_file = file;
 	if (streq(file, AGENTCG_HISTORY_FILE))
 		mkdir(AGENTCG_HISTORY_DIR, 0700);	/* or it is there; or the file cannot be opened */
 	r = agentcg_history_open(file, NULL, &m->history, why);
@@ -63,7 +64,7 @@ static void predict(struct session *s, const char *kind, uint64_t declared, stru
 	}
 	params.request = s->m->policy.request;
 	agentcg_predict(&params, classes, ARRAY_SIZE(classes), scope(s), declared,
-			agentcg_history_trust(h, s->uid), ret);
+			declared == AGENTCG_NONE ? 100 : agentcg_history_trust(h, s->uid), ret);
 }
 
 void agentcg_learn_wish(struct session *s, const char *kind, struct call_wish *wish,
@@ -97,12 +98,19 @@ void agentcg_learn_run(struct call *c)
 		.limit = c->grant.memory_max,
 		.outcome = c->result.outcome,
 	};
+	struct manager *m = c->m;
 	int r;
 
 	/* One whose client went away was cut short, and none of it says what it needed. */
-	if (c->agent || !*c->kind || c->fate == AGENTCG_FATE_CLOSED || !c->m->history)
+	if (c->agent || !*c->kind || c->fate == AGENTCG_FATE_CLOSED || !m->history)
 		return;
-	r = agentcg_history_add(c->m->history, c->session->uid, c->kind, &o);
+	r = agentcg_history_add(m->history, c->session->uid, c->kind, &o);
+	if (r == -EUCLEAN) {
+		/* Somebody has spoilt the file: a new one, once for each time that happens. */
+		m->history = agentcg_history_close(m->history);
+		agentcg_learn_open(m, m->history_file);
+		r = agentcg_history_add(m->history, c->session->uid, c->kind, &o);
+	}
 	if (r < 0)
 		agentcg_log(LOG_WARNING, "cannot remember what a call needed: %s", strerror(-r));
 }

@@ -50,6 +50,7 @@ struct manager {
 	int pins_fd;			/* locked: one daemon for what is pinned */
 	struct scheduler *scheduler;	/* of CPU time */
 	struct history *history;	/* of calls; NULL: nothing is learned */
+	const char *history_file;
 
 	/* Indexed by slot, in the maps of the policy too. */
 	struct session *sessions[AGENTCG_MAX_SESSIONS];
