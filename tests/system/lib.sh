@@ -14,6 +14,7 @@ pool=/sys/fs/cgroup/agentcg.slice
 work=$(mktemp -d /run/agentcg-test.XXXXXX)
 chmod 755 "$work"
 daemon=
+history='' # a file: learn
 MiB=1048576
 
 load_module() {
@@ -28,7 +29,7 @@ listening() { "$agentcg" status >/dev/null 2>&1; }
 
 # start_daemon: with the policy file; comes back when it answers
 start_daemon() {
-	"$out/agentcgd" --foreground --policy "$work/policy.conf" --history "$work/history.db" </dev/null >>"$work/daemon.log" 2>&1 &
+	"$out/agentcgd" --foreground --policy "$work/policy.conf" --history "$history" </dev/null >>"$work/daemon.log" 2>&1 &
 	daemon=$!
 	eventually 60 listening || { echo "Bail out! the daemon does not answer"; tail -n 20 "$work/daemon.log"; exit 1; }
 }

@@ -4,6 +4,7 @@
 # vm: --boot system --accel icount --memory 2G --timeout 240
 set -u
 . tests/system/lib.sh
+history=$work/history.db
 load_module
 policy <<X
 [Pool]

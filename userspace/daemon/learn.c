@@ -8,12 +8,17 @@
 #include "session.h"
 #include "size.h"
 
+/* In percent: whoever is mostly right gets what was asked for, to the byte. */
+#define TRUSTED		75
+
 void agentcg_learn_open(struct manager *m, const char *file)
 {
 	char why[AGENTCG_WHY_MAX] = "";
 	int r;
 
 	m->history_file = file;
+	if (!*file)
+		return;
 	if (streq(file, AGENTCG_HISTORY_FILE))
 		mkdir(AGENTCG_HISTORY_DIR, 0700);	/* or it is there; or the file cannot be opened */
 	r = agentcg_history_open(file, NULL, &m->history, why);
@@ -41,7 +46,8 @@ static size_t known(int rows)
 	return rows < 0 ? 0 : (size_t)rows;
 }
 
-static void predict(struct session *s, const char *kind, uint64_t declared, struct prediction *ret)
+static void predict(struct session *s, const char *kind, uint64_t declared, unsigned int trust,
+		    struct prediction *ret)
 {
 	struct observation runs[3][AGENTCG_OBSERVATIONS_MAX];
 	struct predict_params params = AGENTCG_PREDICT_DEFAULTS;
@@ -64,7 +70,7 @@ static void predict(struct session *s, const char *kind, uint64_t declared, stru
 	}
 	params.request = s->m->policy.request;
 	agentcg_predict(&params, classes, ARRAY_SIZE(classes), scope(s), declared,
-			declared == AGENTCG_NONE ? 100 : agentcg_history_trust(h, s->uid), ret);
+			trust, ret);
 }
 
 void agentcg_learn_wish(struct session *s, const char *kind, struct call_wish *wish,
@@ -72,12 +78,17 @@ void agentcg_learn_wish(struct session *s, const char *kind, struct call_wish *w
 {
 	struct agentcg_intent *intent = &wish->intent;
 	bool asked = intent->memory_request != AGENTCG_UNSET;
+	unsigned int trust = 100;
 
 	*ret = (struct prediction){ .duration_usec = AGENTCG_NONE, .limit = AGENTCG_NONE };
 	if (wish->agent || !s->m->history || s->m->policy.learn == AGENTCG_LEARN_NONE)
 		return;
-	predict(s, kind, asked ? intent->memory_request : AGENTCG_NONE, ret);
-	if (ret->source == AGENTCG_FROM_HISTORY || ret->source == AGENTCG_FROM_BOTH)
+	if (asked)
+		trust = agentcg_history_trust(s->m->history, s->uid);
+	predict(s, kind, asked ? intent->memory_request : AGENTCG_NONE, trust, ret);
+	if (asked && trust >= TRUSTED)
+		*ret->text = 0;		/* as asked, which needs no explanation */
+	else if (ret->source == AGENTCG_FROM_HISTORY || ret->source == AGENTCG_FROM_BOTH)
 		intent->memory_request = ret->request;
 	if (s->m->policy.learn == AGENTCG_LEARN_LIMIT && intent->memory_limit == AGENTCG_UNSET &&
 	    ret->limit != AGENTCG_NONE)

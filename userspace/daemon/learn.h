@@ -6,7 +6,7 @@
 #include "call.h"
 #include "predict.h"
 
-/* Opens the history @file; without one all goes on, with the policy's requests. */
+/* Opens the history @file ("": none); without one all goes on, with the policy's requests. */
 void agentcg_learn_open(struct manager *m, const char *file);
 
 /*

@@ -59,7 +59,7 @@ static const char help[] =
 	"  --socket PATH   where to listen (" AGENTCG_SOCKET ")\n"
 	"  --root CGROUP   group to make the pool in, such as /test (default: the root\n"
 	"                  group, or under systemd a scope)\n"
-	"  --history FILE  what earlier calls needed (" AGENTCG_HISTORY_FILE ")\n"
+	"  --history FILE  what earlier calls needed (" AGENTCG_HISTORY_FILE "); \"\": none\n"
 	"  --foreground    for terminals: messages without their <level>\n"
 	"  --verbose       tell every hold and release too\n"
 	"  --help          this text\n"
