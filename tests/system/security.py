@@ -108,7 +108,7 @@ def policy():
     group = "/sys/fs/cgroup" + c["cgroup"]
     equal("... and so are the files", [open(f"{group}/{f}").read().strip() for f in ("memory.max", "pids.max", "cpu.max")],
           [str(100 * MIB), "20", "150000 100000"])
-    for value in (-1, 1 << 63, 1.5, "1M", "-1", "", [], {}, "\x00", "9" * 70000):
+    for value in (-1, 1 << 63, 1.5, "1M", "-1", "", [], {}, "9" * 70000):
         equal(f"memory {repr(value)[:12]} is refused",
               bob.error("BeginCall", session="greedy", intent={"requests": {"memory": value}}), "InvalidIntent")
     for wrong in (5, [], "x", {"memory": 1}, {"requests": 5}, {"requests": {"a" * 9000: 1}}, {"latency": "x"}):
