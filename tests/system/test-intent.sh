@@ -119,6 +119,7 @@ like "... and told in a line" "$(cat "$work/code.err")" "killed: out of memory. 
 shown() { status '.sessions[].calls[] | select(.command | index("sleep 77")) | .call' | grep .; }
 check "the status shows the command, not what the tool made of it" eventually 20 shown
 pkill -fx 'sleep 77'
+is "what the daemon refuses does not run" "$(AGENTCG_SESSION=no/name prefix 'echo it ran')$(cat "$work/code.out")" 125
 AGENTCG_SOCKET=/none prefix 'echo plain; exit 5' >"$work/plain"
 is "without a daemon it just runs, and says nothing" "$(cat "$work/plain" "$work/code.out" "$work/code.err" | xargs)" "5 plain"
 

@@ -5,8 +5,8 @@
  * Agent tools that can put a program before each command (Claude Code:
  * CLAUDE_CODE_SHELL_PREFIX) want one path without arguments, so it is also what
  * agentcg does when it is called by the name shell-prefix.  It comes after the
- * tool's own permissions, which see the command as it is, and it must never be
- * what keeps a command from running: without a daemon the script just runs.
+ * tool's own permissions, which see the command as it is.  Without a daemon the
+ * script just runs: a daemon that is away must not stop the tool altogether.
  */
 #include "cli.h"
 #include "launch.h"
@@ -92,12 +92,15 @@ static int run(const char *shell, const char *script)
 	wish.shown = command ? shown : NULL;
 	agentcg_opt_hint(&wish.intent);
 	/* Not a word where there is no daemon: that is for whoever installed this. */
-	if (agentcg_client_connect(socket, &launch.leaf.link, why) < 0 ||
-	    agentcg_launch_start(&launch, socket, &wish)) {
+	if (agentcg_client_connect(socket, &launch.leaf.link, why) < 0) {
 		execv(shell, argv);
 		agentcg_say("%s: %m", shell);
 		return EXIT_NOT_EXECUTABLE;
 	}
+	/* But what the daemon refuses does not run: a quota would be a way out of all control. */
+	r = agentcg_launch_start(&launch, socket, &wish);
+	if (r)
+		return r;
 	r = agentcg_launch_finish(&launch, &wish);
 	agentcg_launch_tell(&launch);
 	/* Not the death that its command died: tools tell nothing of a shell that was killed. */
