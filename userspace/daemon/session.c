@@ -338,6 +338,7 @@ void agentcg_session_close(struct session *s, bool all)
 	s->automatic = true;
 	agentcg_record_save_session(s);
 	reply_close(s, detached);
+	s->killed = sd_json_variant_unref(s->killed);	/* told */
 }
 
 /* ---- for GetStatus ------------------------------------------------------ */
