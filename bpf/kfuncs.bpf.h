@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The kfuncs of agentcg.ko; contracts in module/group.c. */
+/* The kfuncs of agentcg.ko; contracts in module/group.c and place.c. */
 #ifndef _AGENTCG_KFUNCS_BPF_H
 #define _AGENTCG_KFUNCS_BPF_H
 
@@ -7,5 +7,8 @@ extern int agentcg_add(__u64 id) __ksym;
 extern __s64 agentcg_usage(__u64 id) __ksym;
 extern int agentcg_gate(__u64 id, __u64 bytes) __ksym;
 extern int agentcg_release(__u64 id) __ksym;
+extern int agentcg_leaf(__u64 id, __u32 fd) __ksym;
+extern int agentcg_place(struct task_struct *task, __u64 leaf, __u64 key) __ksym;
+extern int agentcg_wake(__u64 key, __u64 leaf) __ksym;
 
 #endif

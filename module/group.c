@@ -12,7 +12,10 @@
  * Readers are under RCU; ->lock orders those who write memory.high.
  */
 #include <linux/cgroup.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/hashtable.h>
+#include <linux/magic.h>
 #include <linux/memcontrol.h>
 #include <linux/module.h>
 #include <linux/page_counter.h>
@@ -29,6 +32,7 @@ struct agentcg_group {
 	struct hlist_node node;		/* in groups, under groups_lock */
 	u64 id;
 	struct mem_cgroup *memcg;	/* with a reference */
+	struct file *procs;		/* its cgroup.procs, opened by the daemon */
 	spinlock_t lock;		/* the next three; from any context */
 	unsigned long owner;		/* the owner's memory.high, pages */
 	unsigned long gate;		/* what we wrote there, pages */
@@ -83,6 +87,8 @@ static void group_free(struct rcu_head *rcu)
 {
 	struct agentcg_group *group = container_of(rcu, struct agentcg_group, rcu);
 
+	if (group->procs)
+		fput(group->procs);
 	css_put(&group->memcg->css);
 	kfree(group);
 }
@@ -275,6 +281,65 @@ void agentcg_group_relax(u64 id)
 	guard(spinlock_irqsave)(&group->lock);
 	if (group->squeezed && !--group->squeezed)
 		page_counter_set_high(&group->memcg->memory, group->gate);
+}
+
+/* Whether @file is the cgroup.procs of cgroup @id, open for writing. */
+static bool is_procs(struct file *file, u64 id)
+{
+	struct dentry *dentry = file_dentry(file), *parent;
+	bool is;
+
+	if (!(file->f_mode & FMODE_WRITE) || dentry->d_sb->s_magic != CGROUP2_SUPER_MAGIC ||
+	    strcmp(dentry->d_name.name, "cgroup.procs"))
+		return false;
+	parent = dget_parent(dentry);
+	is = d_inode(parent)->i_ino == id;
+	dput(parent);
+	return is;
+}
+
+/*
+ * agentcg_group_set_procs() - let tasks be placed in group @id
+ * @fd: of current's: the group's cgroup.procs, open for writing
+ *
+ * May sleep.  Returns 0 (also when it is known already), -EBADF, -EINVAL for a
+ * file that is not that, -ENOENT for a group that is not known.
+ */
+int agentcg_group_set_procs(u64 id, unsigned int fd)
+{
+	struct agentcg_group *group;
+	struct file *file = fget(fd);
+
+	if (!file)
+		return -EBADF;
+	if (!is_procs(file, id)) {
+		fput(file);
+		return -EINVAL;
+	}
+	scoped_guard(spinlock_irqsave, &groups_lock) {
+		group = group_find(id);
+		if (group && !group->procs) {
+			smp_store_release(&group->procs, file);
+			file = NULL;
+		}
+	}
+	if (file)
+		fput(file);
+	return group ? 0 : -ENOENT;
+}
+
+/* The cgroup.procs of group @id with a reference, or NULL; from any context. */
+struct file *agentcg_group_procs(u64 id)
+{
+	struct agentcg_group *group;
+	struct file *file;
+
+	guard(rcu)();
+	group = group_find(id);
+	if (!group)
+		return NULL;
+	file = smp_load_acquire(&group->procs);
+	return file ? get_file(file) : NULL;
 }
 
 static void find_rmdir(struct tracepoint *tp, void *data)

@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 
+struct file;
 struct mem_cgroup;
 
 int agentcg_group_add(u64 id);
@@ -14,6 +15,8 @@ void agentcg_group_orphan(void);
 unsigned int agentcg_group_passes(struct mem_cgroup *memcg);
 u64 agentcg_group_squeeze(struct mem_cgroup *memcg);
 void agentcg_group_relax(u64 id);
+int agentcg_group_set_procs(u64 id, unsigned int fd);
+struct file *agentcg_group_procs(u64 id);
 int agentcg_group_init(void);
 void agentcg_group_exit(void);
 

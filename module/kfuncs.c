@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a policy may call.  Groups are named by cgroup id, so that a policy
+ * What a BPF program may call.  Groups are named by cgroup id, so that a policy
  * needs no reference and the kernel's own memcg kfuncs (6.19 and later) are
  * not needed.  The contracts are with the functions in group.c.
  *
@@ -11,8 +11,10 @@
 #include <linux/btf_ids.h>
 #include <linux/module.h>
 
+#include "compat/compat.h"
 #include "group.h"
 #include "kfuncs.h"
+#include "place.h"
 
 __bpf_kfunc_start_defs();
 
@@ -40,6 +42,30 @@ __bpf_kfunc int agentcg_release(u64 id)
 	return agentcg_group_release(id);
 }
 
+/*
+ * Let tasks be placed in @id; @fd is the caller's: its cgroup.procs, open for
+ * writing.  It may sleep, so only syscall programs can.
+ */
+__bpf_kfunc int agentcg_leaf(u64 id, u32 fd)
+{
+	return agentcg_group_set_procs(id, fd);
+}
+
+/*
+ * Have @task, which is new or current, move into @leaf before it runs; 0: wait
+ * for agentcg_wake() to tell the leaf of @key.
+ */
+__bpf_kfunc int agentcg_place(struct task_struct *task, u64 leaf, u64 key)
+{
+	return agentcg_place_task(task, leaf, key);
+}
+
+/* Tell those who wait for @key their leaf, 0: none; how many, or -ENOENT. */
+__bpf_kfunc int agentcg_wake(u64 key, u64 leaf)
+{
+	return agentcg_place_wake(key, leaf);
+}
+
 __bpf_kfunc_end_defs();
 
 /* One set for all program types: a module may register no second one. */
@@ -48,6 +74,9 @@ BTF_ID_FLAGS(func, agentcg_add, KF_SLEEPABLE)
 BTF_ID_FLAGS(func, agentcg_usage)
 BTF_ID_FLAGS(func, agentcg_gate)
 BTF_ID_FLAGS(func, agentcg_release)
+BTF_ID_FLAGS(func, agentcg_leaf, KF_SLEEPABLE)
+BTF_ID_FLAGS(func, agentcg_place, KF_TRUSTED_ARGS)
+BTF_ID_FLAGS(func, agentcg_wake)
 BTF_KFUNCS_END(agentcg_kfunc_ids)
 
 static const struct btf_kfunc_id_set kfunc_set = {
@@ -60,5 +89,7 @@ int agentcg_kfuncs_init(void)
 	int ret;
 
 	ret = register_btf_kfunc_id_set(BPF_PROG_TYPE_STRUCT_OPS, &kfunc_set);
-	return ret ?: register_btf_kfunc_id_set(BPF_PROG_TYPE_SYSCALL, &kfunc_set);
+	if (!ret)
+		ret = register_btf_kfunc_id_set(BPF_PROG_TYPE_SYSCALL, &kfunc_set);
+	return ret ?: register_btf_kfunc_id_set(BPF_PROG_TYPE_TRACING, &kfunc_set);
 }

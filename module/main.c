@@ -8,7 +8,8 @@
  *   hold.c	keep a task from returning to user mode for a while
  *   group.c	gates: memory.high of a group, set by the policy
  *   protect.c	reclaim asks how far a group is protected: ask the policy
- *   kfuncs.c	what a policy may call
+ *   place.c	a new task moves itself into a leaf
+ *   kfuncs.c	what a BPF program may call
  *   stats.c	counters in /sys/module/agentcg/stats
  *
  * One way through the module: a task charges a batch, its group is over
@@ -25,6 +26,7 @@
 #include "hold.h"
 #include "kfuncs.h"
 #include "ops.h"
+#include "place.h"
 #include "protect.h"
 #include "stats.h"
 
@@ -74,7 +76,8 @@ exit_hold:
 
 /*
  * BPF holds a reference to the module for every policy and for every program
- * that calls a kfunc, so no policy is attached here.  Tasks may still be held.
+ * that calls a kfunc, so no policy is attached here.  Tasks may still be held
+ * or on their way into a leaf.
  */
 static void __exit agentcg_exit(void)
 {
@@ -82,6 +85,7 @@ static void __exit agentcg_exit(void)
 	agentcg_protect_exit();
 	agentcg_charge_exit();	/* nobody begins to be held any more */
 	agentcg_hold_exit();	/* and those who are go on */
+	agentcg_place_exit();
 	agentcg_group_exit();	/* every memory.high is its owner's again */
 }
 

@@ -54,6 +54,8 @@ STAT(held_ns, HELD_NS);
 STAT(charges, CHARGES);
 STAT(squeezes, SQUEEZES);
 STAT(protected, PROTECTED);
+STAT(placed, PLACED);
+STAT(unplaced, UNPLACED);
 
 static ssize_t abi_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
@@ -71,6 +73,8 @@ static struct attribute *stats_attrs[] = {
 	&stat_charges.attr.attr,
 	&stat_squeezes.attr.attr,
 	&stat_protected.attr.attr,
+	&stat_placed.attr.attr,
+	&stat_unplaced.attr.attr,
 	&abi_attribute.attr,
 	NULL
 };

@@ -14,6 +14,8 @@ enum agentcg_stat {
 	AGENTCG_STAT_CHARGES,	/* over memory.high, policy asked */
 	AGENTCG_STAT_SQUEEZES,	/* held back inside a system call */
 	AGENTCG_STAT_PROTECTED,	/* protection raised */
+	AGENTCG_STAT_PLACED,	/* moved into their leaves */
+	AGENTCG_STAT_UNPLACED,	/* should have, and could not */
 	AGENTCG_NR_STATS
 };
 

@@ -60,6 +60,21 @@ TRACE_EVENT(protect,
 		  __entry->pages)
 );
 
+/* The task of the record moved into the leaf, or could not: error. */
+TRACE_EVENT(place,
+	TP_PROTO(u64 cgroup, int error),
+	TP_ARGS(cgroup, error),
+	TP_STRUCT__entry(
+		__field(u64, cgroup)
+		__field(int, error)
+	),
+	TP_fast_assign(
+		__entry->cgroup = cgroup;
+		__entry->error = error;
+	),
+	TP_printk("cgroup=%llu error=%d", __entry->cgroup, __entry->error)
+);
+
 #endif /* _AGENTCG_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

@@ -6,6 +6,7 @@
 #ifndef _AGENTCG_COMPAT_H
 #define _AGENTCG_COMPAT_H
 
+#include <linux/btf.h>
 #include <linux/fprobe.h>
 #include <linux/version.h>
 
@@ -28,5 +29,10 @@
  */
 #define AGENTCG_OVER_HIGH_OLD	"mem_cgroup_handle_over_high"
 #define AGENTCG_OVER_HIGH_NEW	"__mem_cgroup_handle_over_high"
+
+/* Until 6.19 kfuncs that insist on pointers that cannot go away say so. */
+#ifndef KF_TRUSTED_ARGS
+#define KF_TRUSTED_ARGS 0
+#endif
 
 #endif /* _AGENTCG_COMPAT_H */
