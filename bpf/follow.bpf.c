@@ -181,7 +181,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		leaf = a->open;
 		if (leaf != AGENTCG_LEAF_WANTED)
 			agentcg_wake(key, leaf);
-	} else if (agentcg_place(child, leaf, 0)) {
+	} else if (leaf == a->home || agentcg_place(child, leaf, 0)) {
 		__sync_fetch_and_add(&a->unplaced, 1);
 	}
 	return 0;
@@ -412,18 +412,27 @@ int leaf(struct agentcg_follow_arg *arg)
 SEC("syscall")
 int forget(struct agentcg_follow_arg *arg)
 {
+	struct agentcg_attachment *a;
+	__u32 slot = arg->slot;
 	__u64 id = arg->leaf;
 
 	bpf_map_delete_elem(&leaves, &id);
 	bpf_map_delete_elem(&unnamed, &id);
 	arg->result = 0;
+	/* What else its shell starts for the command is a new one. */
+	a = bpf_map_lookup_elem(&attachments, &slot);
+	if (a)
+		__sync_val_compare_and_swap(&a->open, id, 0);
 	return 0;
 }
 
+/* Without a leaf the command stays at home, and nothing of it waits again. */
 static __s64 answer(struct agentcg_attachment *a, __u64 key, __u64 leaf)
 {
+	__u64 open = leaf ?: a->home;
+
 	if (a->kind == AGENTCG_FOLLOW_SHELL && agentcg_follow_key(key >> 48, a->serial) == key &&
-	    __sync_val_compare_and_swap(&a->open, AGENTCG_LEAF_WANTED, leaf) == AGENTCG_LEAF_WANTED)
+	    __sync_val_compare_and_swap(&a->open, AGENTCG_LEAF_WANTED, open) == AGENTCG_LEAF_WANTED && leaf)
 		bpf_map_update_elem(&unnamed, &leaf, &key, BPF_ANY);
 	return agentcg_wake(key, leaf);
 }
@@ -436,7 +445,7 @@ int give(struct agentcg_follow_arg *arg)
 	int i;
 
 	arg->result = -EINVAL;
-	if (!a || !arg->leaf)
+	if (!a || (!arg->leaf && !arg->key))
 		return 0;
 	if (arg->key) {
 		arg->result = answer(a, arg->key, arg->leaf);

@@ -42,7 +42,7 @@ enum agentcg_follow_kind {
 /* Written by the programs, those that the daemon runs among them. */
 struct agentcg_attachment {
 	__u64 home;		/* cgroup that the process lives in; 0: free */
-	__u64 open;		/* leaf of the shell's command; 0: it has none */
+	__u64 open;		/* leaf of the shell's command; 0: none runs; home: it got none */
 	__u64 serial;		/* commands so far */
 	__u64 spares[AGENTCG_SPARES];
 	__u32 kind;		/* enum agentcg_follow_kind */

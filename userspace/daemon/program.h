@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a program is, by its arguments as in /proc/PID/cmdline, which may be cut.  Pure. */
+#ifndef _AGENTCG_PROGRAM_H
+#define _AGENTCG_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+bool agentcg_program_is_shell(const char *args, size_t size);
+/* A shell that has no script: it will read its commands. */
+bool agentcg_program_waits(const char *args, size_t size);
+/* One that starts shells for somebody who types (tmux). */
+bool agentcg_program_is_terminal(const char *args, size_t size);
+
+#endif
