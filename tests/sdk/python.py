@@ -264,6 +264,27 @@ def by_hand(s, client):
     check("the session", s.name in [x.name for x in status.sessions])
 
 
+def results(s, client):
+    done = s.run(HOG, intent=Intent(memory_max="64Mi"))
+    s.run(["true"])
+    last = s.get_results()[-2:]
+    equal("the results of the last calls", [(f.call, f.command[0], f.result.outcome) for f in last],
+          [(done.call, sys.executable, "oom_killed"), (last[1].call, "true", "ok")])
+    check("... in the order of their ends", last[0].seq + 1 == last[1].seq and last[0].exit_usec <= last[1].exit_usec)
+    equal("those that failed", s.get_results(failed=True)[-1].result.text, done.result.text)
+    equal("those that were not told", s.get_results(untold=True)[-1].call, done.call)
+    equal("... they are told once", s.get_results(untold=True), [])
+    with raises("of no session", agentcg.NoSuchSession):
+        client.get_results("nothing")
+    with subprocess.Popen(["sleep", "610"]) as process:
+        pid_fd = os.pidfd_open(process.pid)
+        client.open_session(f"{NAME}-tied", pid_fd=pid_fd)
+        os.close(pid_fd)
+        check("a session that is tied to a process", f"{NAME}-tied" in [x.name for x in client.status().sessions])
+        process.kill()
+    check("... ends with it", eventually(lambda: f"{NAME}-tied" not in [x.name for x in client.status().sessions]))
+
+
 def parallel(s):
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
         done = list(pool.map(lambda i: s.run(["echo", str(i)], capture_output=True, text=True), range(50)))
@@ -350,6 +371,22 @@ async def aio_by_hand(s, client):
     check("... is killed", eventually(lambda: not sleeping(624)))
 
 
+async def aio_results(s, client):
+    done = await s.run(HOG, intent=Intent(memory_max="64Mi"))
+    last = (await s.get_results(failed=True))[-1]
+    equal("the result of a call that ended", (last.call, last.result.text), (done.call, done.result.text))
+    check("... is told once", await s.get_results(untold=True) and not await s.get_results(untold=True))
+    process = await asyncio.create_subprocess_exec("sleep", "626")
+    pid_fd = os.pidfd_open(process.pid)
+    await client.open_session(f"{NAME}-tied-aio", pid_fd=pid_fd)
+    os.close(pid_fd)
+    process.kill()
+    await process.wait()
+    while f"{NAME}-tied-aio" in [x.name for x in (await client.status()).sessions]:
+        await asyncio.sleep(0.1)
+    check("a session that is tied to a process ends with it", True)
+
+
 async def aio_parallel(s):
     done = await asyncio.gather(*(s.run(["echo", str(i)], capture_output=True, text=True) for i in range(50)))
     equal("50 calls at once", [d.stdout for d in done], [f"{i}\n" for i in range(50)])
@@ -372,7 +409,7 @@ async def aio_restarts(s):
 async def aio():
     async with agentcg.aio.Session(f"{NAME}-aio", priority="normal") as s:
         client = s.client
-        for part in (aio_commands(s, client), aio_by_hand(s, client), aio_parallel(s), aio_restarts(s)):
+        for part in (aio_commands(s, client), aio_by_hand(s, client), aio_results(s, client), aio_parallel(s), aio_restarts(s)):
             await part
             print(f"at {time.monotonic():.0f} s", flush=True)
     equal("closing leaves what is detached", s.closed and s.closed.detached, 1)
@@ -387,6 +424,7 @@ def main():
     with agentcg.Session(NAME, priority="normal") as s:
         client = s.client
         for part in (lambda: commands(s), lambda: outcomes(s), lambda: refusals(s, client), lambda: by_hand(s, client),
+                     lambda: results(s, client),
                      lambda: parallel(s), lambda: restarts(s)):
             part()
             print(f"at {time.monotonic():.0f} s", flush=True)

@@ -11,6 +11,7 @@
 #include "cli.h"
 #include "launch.h"
 #include "prefix.h"
+#include "tool.h"
 #include "util.h"
 
 static const char help[] =
@@ -32,18 +33,6 @@ static const char *find_shell(void)
 	if (name && (streq(name, "/bash") || streq(name, "/zsh")) && access(shell, X_OK) == 0)
 		return shell;
 	return access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "/bin/sh";
-}
-
-static const char *find_session(char buf[80])
-{
-	const char *own = getenv("AGENTCG_SESSION"), *claude = getenv("CLAUDE_CODE_SESSION_ID");
-
-	if (own && *own)
-		return own;
-	if (!claude || !*claude || strlen(claude) > 56)
-		return NULL;
-	snprintf(buf, 80, "claude-%s", claude);
-	return buf;
 }
 
 char *agentcg_prefix_command(const char *script)
@@ -84,10 +73,10 @@ static int run(const char *shell, const char *script)
 	char *shown[] = { "sh", "-c", command, NULL };
 	struct agentcg_wish wish = AGENTCG_WISH_NONE;
 	const char *socket = agentcg_client_socket();
-	char session[80], why[AGENTCG_WHY_MAX];
+	char session[AGENTCG_TOOL_SESSION_MAX], why[AGENTCG_WHY_MAX];
 	int r;
 
-	wish.session = find_session(session);
+	wish.session = agentcg_tool_session("claude", getenv("CLAUDE_CODE_SESSION_ID"), session);
 	wish.command = argv;
 	wish.shown = command ? shown : NULL;
 	agentcg_opt_hint(&wish.intent);

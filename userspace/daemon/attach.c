@@ -73,23 +73,32 @@ static int comes_from_elsewhere(const struct call *c, pid_t pid)
 	return !rest || *rest != '/';
 }
 
+int agentcg_attach_check(int pidfd, uid_t uid, pid_t *ret, char *why)
+{
+	int r;
+
+	r = number_of(pidfd, ret);
+	if (r < 0) {
+		snprintf(why, AGENTCG_WHY_MAX, "pidFd is no pidfd");
+		return r == -ESRCH ? r : -EPERM;
+	}
+	r = uid == 0 ? 1 : belongs_to(*ret, uid);
+	if (r == 0) {
+		snprintf(why, AGENTCG_WHY_MAX, "the process belongs to another user");
+		return -EPERM;
+	}
+	return r < 0 || !alive(pidfd) ? -ESRCH : 0;
+}
+
 int agentcg_attach(struct call *c, int pidfd, uid_t uid, char *why)
 {
 	pid_t pid = 0;
 	int r;
 
-	r = number_of(pidfd, &pid);
-	if (r < 0) {
-		snprintf(why, AGENTCG_WHY_MAX, "pidFd is no pidfd");
-		return r == -ESRCH ? r : -EPERM;
-	}
-	r = uid == 0 ? 1 : belongs_to(pid, uid);
-	if (r == 0) {
-		snprintf(why, AGENTCG_WHY_MAX, "the process belongs to another user");
-		return -EPERM;
-	}
-	if (r > 0)
-		r = comes_from_elsewhere(c, pid);
+	r = agentcg_attach_check(pidfd, uid, &pid, why);
+	if (r < 0)
+		return r;
+	r = comes_from_elsewhere(c, pid);
 	if (r > 0) {
 		snprintf(why, AGENTCG_WHY_MAX, "the process belongs to another session");
 		return -EPERM;

@@ -81,29 +81,20 @@ static void take_stock(struct call *c)
 
 static void reply(struct call *c)
 {
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
 	_cleanup_(sd_varlink_unrefp) sd_varlink *link = TAKE_PTR(c->end_link);
-	const struct result *r = &c->result;
+	int r;
 
 	if (!link)
 		return;
+	r = agentcg_result_build(&c->result, &v);
+	if (r < 0) {
+		sd_varlink_error_errno(link, r);
+		return;
+	}
 	sd_varlink_replybo(link,
 		SD_JSON_BUILD_PAIR_CONDITION(!c->ending, "running", SD_JSON_BUILD_BOOLEAN(true)),
-		SD_JSON_BUILD_PAIR_OBJECT("result",
-		SD_JSON_BUILD_PAIR_STRING("outcome", agentcg_outcome_name(r->outcome)),
-		SD_JSON_BUILD_PAIR_UNSIGNED("memoryPeak", r->peak),
-		SD_JSON_BUILD_PAIR_CONDITION(r->memory_max != UINT64_MAX, "memoryMax",
-					     SD_JSON_BUILD_UNSIGNED(r->memory_max)),
-		SD_JSON_BUILD_PAIR_UNSIGNED("request", r->request),
-		SD_JSON_BUILD_PAIR_UNSIGNED("heldUSec", r->held_usec),
-		SD_JSON_BUILD_PAIR_UNSIGNED("holds", r->holds),
-		SD_JSON_BUILD_PAIR_UNSIGNED("throttles", r->throttles),
-		SD_JSON_BUILD_PAIR_UNSIGNED("oomKills", r->oom_kills),
-		SD_JSON_BUILD_PAIR_UNSIGNED("pidsExceeded", r->pids_exceeded),
-		SD_JSON_BUILD_PAIR_CONDITION(r->retry != AGENTCG_RETRY_NO, "retry",
-					     SD_JSON_BUILD_STRING(agentcg_retry_name(r->retry))),
-		SD_JSON_BUILD_PAIR_CONDITION(r->suggested > 0, "suggestedRequest",
-					     SD_JSON_BUILD_UNSIGNED(r->suggested)),
-		SD_JSON_BUILD_PAIR_STRING("text", r->text)));
+		SD_JSON_BUILD_PAIR_VARIANT("result", v));
 }
 
 /* Nothing is alive in it any more.  0: gone and freed; else try again. */
@@ -122,6 +113,7 @@ static int finish(struct call *c)
 		return r;
 	if (m->kernel)
 		agentcg_kernel_clear_call(m->kernel, c->slot, c->id);
+	agentcg_results_add(&s->results, c);
 	reply(c);
 	agentcg_call_free(c);
 	agentcg_session_publish(s);

@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <pwd.h>
 
+#include "attach.h"
 #include "decide.h"
 #include "notes.h"
+#include "record.h"
 #include "session.h"
 #include "varlink.h"
 
 struct open_parameters {
 	const char *name;
+	uint64_t pidfd;			/* index; AGENTCG_UNSET: none */
 	struct session_wish wish;
+};
+
+/* The process that a session is to end with. */
+struct tie {
+	int fd;				/* -1: none */
+	pid_t pid;
 };
 
 /* What others have not reserved, and the pool does not need itself. */
@@ -41,8 +50,34 @@ static int reply_session(sd_varlink *link, struct session *s, struct notes *note
 		SD_JSON_BUILD_PAIR_STRV("notes", notes->list));
 }
 
+/* What came along as descriptor @index.  false: no process of @uid's, the error is sent, *ret tells. */
+static bool take_tie(sd_varlink *link, uint64_t index, uid_t uid, struct tie *tie, int *ret)
+{
+	char why[AGENTCG_WHY_MAX] = "";
+
+	if (index == AGENTCG_UNSET)
+		return true;
+	tie->fd = sd_varlink_peek_dup_fd(link, index);
+	*ret = tie->fd < 0 ? -ESRCH : agentcg_attach_check(tie->fd, uid, &tie->pid, why);
+	if (*ret == -EPERM)
+		*ret = agentcg_reply_denied(link, why);
+	else if (*ret < 0)
+		*ret = sd_varlink_error_invalid_parameter_name(link, "pidFd");
+	else
+		return true;
+	return false;
+}
+
+static int put_tie(struct session *s, const struct tie *tie)
+{
+	int r = tie->fd < 0 ? 0 : agentcg_anchor_set(s, tie->fd, tie->pid);
+
+	return r < 0 || tie->fd < 0 ? r : agentcg_record_save_session(s);
+}
+
 /* The owner's (or root's) new wishes for a session that is there. */
-static int change_session(sd_varlink *link, struct session *s, uid_t uid, struct session_wish *wish)
+static int change_session(sd_varlink *link, struct session *s, uid_t uid, struct session_wish *wish,
+			  const struct tie *tie)
 {
 	struct session_grant before = s->grant, grant;
 	struct agentcg_session_policy policy;
@@ -68,7 +103,8 @@ static int change_session(sd_varlink *link, struct session *s, uid_t uid, struct
 		s->grant = before;
 		return r;
 	}
-	return reply_session(link, s, &notes);
+	r = put_tie(s, tie);
+	return r < 0 ? r : reply_session(link, s, &notes);
 }
 
 /* "uid-1000" is where the calls of uid 1000 go that name no session. */
@@ -111,14 +147,19 @@ METHOD(open_session)
 		{ "priority", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_priority, offsetof(struct open_parameters, wish.priority), 0 },
 		{ "budget", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct open_parameters, wish.budget), 0 },
 		{ "reserve", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct open_parameters, wish.reserve), 0 },
+		{ "pidFd", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct open_parameters, pidfd), 0 },
 		{}
 	};
 	struct open_parameters p = {
+		.pidfd = AGENTCG_UNSET,
 		.wish = { AGENTCG_UNSET_PRIORITY, AGENTCG_UNSET, AGENTCG_UNSET },
 	};
 	struct manager *m = userdata;
+	_cleanup_close_ int pidfd = -1;
+	struct tie tie = { .fd = -1 };
 	struct notes notes = {};
 	struct session *s;
+	bool valid;
 	uid_t uid;
 	int r;
 
@@ -131,15 +172,21 @@ METHOD(open_session)
 	r = sd_varlink_get_peer_uid(link, &uid);
 	if (r < 0)
 		return r;
+	valid = take_tie(link, p.pidfd, uid, &tie, &r);
+	pidfd = tie.fd;
+	if (!valid)
+		return r;
 	s = agentcg_session_find(m, p.name);
 	if (s) {
 		if (uid != 0 && uid != s->uid)
 			return agentcg_reply_denied(link, "the session belongs to another user; choose another name");
-		return change_session(link, s, uid, &p.wish);
+		return change_session(link, s, uid, &p.wish, &tie);
 	}
 	s = NULL;
 	r = agentcg_session_make(link, m, p.name, uid, &p.wish, false, &notes, &s);
-	return s ? reply_session(link, s, &notes) : r;
+	if (s)
+		r = put_tie(s, &tie);
+	return s && r >= 0 ? reply_session(link, s, &notes) : r;
 }
 
 METHOD(close_session)
@@ -171,4 +218,36 @@ METHOD(close_session)
 	s->close_link = sd_varlink_ref(link);
 	agentcg_session_close(s, p.kill);
 	return 0;
+}
+
+METHOD(get_results)
+{
+	struct {
+		const char *session;
+		struct results_choice choice;
+	} p = {};
+	static const sd_json_dispatch_field table[] = {
+		{ "session", SD_JSON_VARIANT_STRING, sd_json_dispatch_const_string, offsetof(typeof(p), session), SD_JSON_MANDATORY },
+		{ "untold", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_bool, offsetof(typeof(p), choice.untold), 0 },
+		{ "failed", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_bool, offsetof(typeof(p), choice.failed), 0 },
+		{}
+	};
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *list = NULL;
+	struct session *s;
+	uid_t uid;
+	int r;
+
+	r = sd_varlink_dispatch(link, parameters, table, &p);
+	if (r)
+		return r;
+	r = sd_varlink_get_peer_uid(link, &uid);
+	if (r < 0)
+		return r;
+	s = agentcg_session_find(userdata, p.session);
+	if (!s)
+		return agentcg_reply_no_session(link, p.session);
+	if (uid != 0 && uid != s->uid)
+		return agentcg_reply_denied(link, "the session belongs to another user");
+	r = agentcg_results_build(&s->results, &p.choice, &list);
+	return r < 0 ? r : sd_varlink_replybo(link, SD_JSON_BUILD_PAIR_VARIANT("results", list));
 }

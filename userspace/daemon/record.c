@@ -41,6 +41,8 @@ int agentcg_record_save_session(const struct session *s)
 		NUMBER("priority", s->grant.priority),
 		NUMBER("reserve", s->grant.reserve),
 		MAYBE("budget", s->grant.budget),
+		SD_JSON_BUILD_PAIR_CONDITION(s->anchor.pid != 0, "anchorPid", SD_JSON_BUILD_UNSIGNED(s->anchor.pid)),
+		SD_JSON_BUILD_PAIR_CONDITION(s->anchor.pid != 0, "anchorInode", SD_JSON_BUILD_UNSIGNED(s->anchor.inode)),
 		SD_JSON_BUILD_PAIR_BOOLEAN("automatic", s->automatic));
 	return r < 0 ? r : save(s->fd, v);
 }
@@ -54,6 +56,8 @@ int agentcg_record_load_session(struct session *s)
 		{ "reserve", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, grant.reserve), 0 },
 		{ "budget", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, grant.budget), 0 },
 		{ "automatic", SD_JSON_VARIANT_BOOLEAN, sd_json_dispatch_stdbool, offsetof(struct session, automatic), 0 },
+		{ "anchorPid", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct session, anchor.pid), 0 },
+		{ "anchorInode", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, anchor.inode), 0 },
 		{}
 	};
 

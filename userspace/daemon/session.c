@@ -230,6 +230,11 @@ int agentcg_session_adopt(struct manager *m, const char *name, struct session **
 		r = publish_new(s);
 	if (r < 0)
 		return r;
+	r = agentcg_anchor_restore(s);
+	if (r < 0) {
+		agentcg_log(LOG_WARNING, "session %s no longer ends with process %u: %s", name, s->anchor.pid, strerror(-r));
+		agentcg_anchor_drop(s);
+	}
 	if (s->arrival > m->arrivals)
 		m->arrivals = s->arrival;
 	*ret = TAKE_PTR(s);
@@ -241,6 +246,8 @@ struct session *agentcg_session_free(struct session *s)
 	if (!s)
 		return NULL;
 	drop_slot(s);
+	agentcg_anchor_drop(s);
+	agentcg_results_clear(&s->results);
 	sd_event_source_disable_unref(s->retry);
 	sd_varlink_unref(s->close_link);
 	sd_json_variant_unref(s->killed);

@@ -3,8 +3,10 @@
 #ifndef _AGENTCG_SESSION_H
 #define _AGENTCG_SESSION_H
 
+#include "anchor.h"
 #include "grant.h"
 #include "manager.h"
+#include "results.h"
 
 #define AGENTCG_SESSION_NAME_MAX	64
 #define AGENTCG_SESSION_PREFIX		"session-"
@@ -18,6 +20,8 @@ struct session {
 	struct session_grant grant;
 	bool automatic;			/* goes away with its last call */
 	bool closing;
+	struct anchor anchor;		/* the process with which it ends */
+	struct results results;		/* of its last calls */
 
 	int fd;
 	uint64_t id;

@@ -229,6 +229,7 @@ int agentcg_varlink_listen(struct manager *m, const char *socket)
 	r = sd_varlink_server_bind_method_many(m->server,
 		AGENTCG_METHOD("OpenSession"), agentcg_method_open_session,
 		AGENTCG_METHOD("CloseSession"), agentcg_method_close_session,
+		AGENTCG_METHOD("GetResults"), agentcg_method_get_results,
 		AGENTCG_METHOD("BeginCall"), agentcg_method_begin_call,
 		AGENTCG_METHOD("AttachProcess"), agentcg_method_attach_process,
 		AGENTCG_METHOD("AdjustCall"), agentcg_method_adjust_call,

@@ -18,6 +18,7 @@ int agentcg_varlink_listen(struct manager *m, const char *socket);
 
 METHOD(open_session);
 METHOD(close_session);
+METHOD(get_results);
 METHOD(begin_call);
 METHOD(attach_process);
 METHOD(adjust_call);

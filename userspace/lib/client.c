@@ -34,6 +34,7 @@ static const char *hint(const char *parameter)
 		{ "call", "a call's name is SESSION/tool-N; agentcg status lists them" },
 		{ "budget", "at least 1Mi, or nothing could run; such as 512Mi" },
 		{ "intent", "say an object with requests, limits, timeout, ..." },
+		{ "pidFd", "a pidfd of a process that still runs" },
 		{ "tid", "the id of a thread that runs, as ps -L shows it" },
 		{ "class", "say gpu or auto" },
 		{ "command", "say a command that is not empty" },

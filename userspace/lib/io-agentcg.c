@@ -220,6 +220,15 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Result,
 	COMMENT("What happened and what to try, for a model to act on"),
 	FIELD(text, STRING));
 
+static SD_VARLINK_DEFINE_STRUCT_TYPE(Finished,
+	COMMENT("Counts the calls of the session that ended, anew with each start of the daemon"),
+	FIELD(seq, INT),
+	FIELD(call, STRING),
+	SD_VARLINK_DEFINE_FIELD(command, SD_VARLINK_STRING, SD_VARLINK_ARRAY),
+	COMMENT("CLOCK_REALTIME"),
+	FIELD_OPT(exitUSec, INT),
+	SD_VARLINK_DEFINE_FIELD_BY_TYPE(result, Result, 0));
+
 static SD_VARLINK_DEFINE_STRUCT_TYPE(Group,
 	COMMENT("Its cgroup id, and that of the group above if that is listed too"),
 	FIELD(id, INT),
@@ -256,6 +265,8 @@ static SD_VARLINK_DEFINE_METHOD(OpenSession,
 	INPUT_OPT(priority, INT),
 	INPUT_OPT(budget, INT),
 	INPUT_OPT(reserve, INT),
+	COMMENT("Index of a pidfd of a process of the caller's own uid: when that ends, the session closes"),
+	INPUT_OPT(pidFd, INT),
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(session, Session, 0),
 	COMMENT("What was not granted as asked, and why"),
 	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
@@ -268,6 +279,15 @@ static SD_VARLINK_DEFINE_METHOD(CloseSession,
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(killed, Killed, SD_VARLINK_ARRAY),
 	COMMENT("How many detached calls go on; the session goes with the last one"),
 	OUTPUT(detached, INT));
+
+static SD_VARLINK_DEFINE_METHOD(GetResults,
+	INPUT(session, STRING),
+	COMMENT("Only those that a model should know of (outcome neither ok nor throttled), and each only once"),
+	INPUT_OPT(untold, BOOL),
+	COMMENT("Only those with a retry"),
+	INPUT_OPT(failed, BOOL),
+	COMMENT("Oldest first"),
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(results, Finished, SD_VARLINK_ARRAY));
 
 static SD_VARLINK_DEFINE_METHOD(BeginCall,
 	COMMENT("Default: uid-UID; one that does not exist is made for the call, with its priority"),
@@ -397,8 +417,10 @@ SD_VARLINK_DEFINE_INTERFACE(
 	ABOUT(vl_type_Session, "One agent's session"),
 	ABOUT(vl_type_Group, "A group that shares in the CPU time"),
 	ABOUT(vl_type_Result, "What became of a call"),
+	ABOUT(vl_type_Finished, "A call that has ended"),
 	ABOUT(vl_method_OpenSession, "Make a session, or change one's own"),
 	ABOUT(vl_method_CloseSession, "Kill what is left of a session and remove it; detached calls go on"),
+	ABOUT(vl_method_GetResults, "The last 16 calls of a session that ended since the daemon was started"),
 	ABOUT(vl_method_BeginCall, "Make a group for a call; it lives as long as this connection, or is detached"),
 	ABOUT(vl_method_AdjustCall, "Change what a call asks for while it runs"),
 	ABOUT(vl_method_AttachProcess, "Move a process into a call, for clients that may not clone into its group"),

@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Ty
 
 from . import protocol
 from .launcher import Launch
-from .types import (AgentcgError, Closed, Completed, Event, Granted, Intent, Json, NoDaemon, NoSuchCall, NoSuchSession,
+from .types import (AgentcgError, Closed, Completed, Event, Finished, Granted, Intent, Json, NoDaemon, NoSuchCall, NoSuchSession,
                     Priority, ProtocolError, Result, Size, Status, parse_time, read)
 
 
@@ -571,21 +571,36 @@ class Client:
         return Watch(self.socket, timeout)
 
     def open_session(self, name: str, *, priority: Optional[Priority] = None, budget: Optional[Size] = None,
-                     reserve: Optional[Size] = None) -> List[str]:
-        """Makes a session, or changes one's own.  What was not granted as asked, and why."""
-        p = self.request("OpenSession", **protocol.open_session(name, priority, budget, reserve))
+                     reserve: Optional[Size] = None, pid_fd: Optional[int] = None) -> List[str]:
+        """Makes a session, or changes one's own.  What was not granted as asked, and why.
+
+        `pid_fd`, of os.pidfd_open(): a process of one's own with which the session ends.
+        """
+        fds = [] if pid_fd is None else [pid_fd]
+        p = self._request("OpenSession", protocol.open_session(name, priority, budget, reserve, bool(fds)), fds)
         return [str(n) for n in p.get("notes") or []]
 
     def close_session(self, name: str, *, kill: bool = False) -> Closed:
         """Kills what is left of it; `kill`: also its detached calls."""
         return Closed.from_json(self.request("CloseSession", name=name, kill=True if kill else None))
 
+    def get_results(self, session: str, *, untold: bool = False, failed: bool = False) -> List[Finished]:
+        """Its last 16 calls that ended, oldest first.
+
+        `untold`: only those that a model should know of, each once; `failed`: only those for which something may be tried.
+        """
+        p = self.request("GetResults", session=session, untold=untold or None, failed=failed or None)
+        return [Finished.from_json(v) for v in p.get("results") or []]
+
     def request(self, method: str, **parameters: Any) -> Json:
         """Any method of the interface: `varlinkctl introspect /run/agentcg/io.agentcg` lists them."""
+        return self._request(method, parameters)
+
+    def _request(self, method: str, parameters: Json, fds: Sequence[int] = ()) -> Json:
         link = _Link(self.socket)
         try:
-            p, fds = link.call(method, parameters)
-            protocol.close_all(fds)
+            p, got = link.call(method, parameters, fds)
+            protocol.close_all(got)
             return p
         finally:
             link.close()
@@ -596,13 +611,14 @@ class Session:
 
     def __init__(self, name: str, *, priority: Optional[Priority] = None, budget: Optional[Size] = None,
                  reserve: Optional[Size] = None, keep: bool = False, client: Optional[Client] = None,
-                 socket: Optional[str] = None, required: bool = True) -> None:
+                 socket: Optional[str] = None, required: bool = True, pid_fd: Optional[int] = None) -> None:
         self.client = client or Client(socket, required=required)
         self.name = name
         self.notes: List[str] = []
         """What was not granted as asked, and why."""
         self.closed: Optional[Closed] = None
-        self._options: Dict[str, Any] = {"priority": priority, "budget": budget, "reserve": reserve}
+        self._options: Dict[str, Any] = {"priority": priority, "budget": budget, "reserve": reserve,
+                                         "pid_fd": pid_fd}
         self._keep = keep
 
     def open(self) -> Session:
@@ -627,6 +643,10 @@ class Session:
     def __exit__(self, *exception: object) -> None:
         if not self._keep:
             self.close()
+
+    def get_results(self, *, untold: bool = False, failed: bool = False) -> List[Finished]:
+        """Client.get_results() of this session."""
+        return self.client.get_results(self.name, untold=untold, failed=failed)
 
     def begin_call(self, command: Union[str, Sequence[Any], None] = None, *, intent: Optional[Intent] = None,
                    priority: Optional[Priority] = None, agent: bool = False) -> Call:

@@ -158,11 +158,14 @@ def describe(command: Union[str, bytes, "os.PathLike[Any]", Sequence[Any], None]
     return out or None
 
 
-def open_session(name: str, priority: Optional[Priority], budget: Optional[Size], reserve: Optional[Size]) -> Json:
+def open_session(name: str, priority: Optional[Priority], budget: Optional[Size], reserve: Optional[Size],
+                 tied: bool = False) -> Json:
+    """@tied: to the process of the descriptor that goes with it."""
     return {"name": name,
             "priority": None if priority is None else parse_priority(priority),
             "budget": None if budget is None else parse_size(budget),
-            "reserve": None if reserve is None else parse_size(reserve)}
+            "reserve": None if reserve is None else parse_size(reserve),
+            "pidFd": 0 if tied else None}
 
 
 def begin_call(session: Optional[str], command: Any, intent: Optional[Intent], priority: Optional[Priority],

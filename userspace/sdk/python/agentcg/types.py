@@ -321,6 +321,24 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Finished:
+    """A call that has ended."""
+
+    seq: int
+    """Counts the session's calls that ended, anew with each start of the daemon."""
+    call: str
+    command: List[str]
+    result: Result
+    exit_usec: Optional[int] = None
+    """CLOCK_REALTIME"""
+
+    @classmethod
+    def from_json(cls, value: Any) -> Finished:
+        result = value.get("result") if isinstance(value, Mapping) else None
+        return read(cls, dict(value, result=read(Result, result)))
+
+
+@dataclass(frozen=True)
 class Pool:
     """The memory that all sessions share."""
 
