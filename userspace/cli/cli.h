@@ -32,6 +32,8 @@ int agentcg_cmd_replay(int argc, char **argv);
 int agentcg_cmd_session(int argc, char **argv);
 int agentcg_cmd_results(int argc, char **argv);
 int agentcg_cmd_release(int argc, char **argv);
+int agentcg_cmd_ticket(int argc, char **argv);
+int agentcg_cmd_enter(int argc, char **argv);
 int agentcg_cmd_unload(int argc, char **argv);
 
 /* "agentcg COMMAND: ..." on stderr. */

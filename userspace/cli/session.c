@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "attach.h"
 #include "cli.h"
 #include "client.h"
 #include "size.h"
@@ -11,8 +12,10 @@
 static const char session_help[] =
 	"Usage: agentcg session open [OPTION...] NAME\n"
 	"       agentcg session close [OPTION...] NAME\n"
+	"       agentcg session attach [OPTION...] PID\n"
 	"\n"
-	"Opens a session, or changes your own; or closes it and kills what it left running.\n"
+	"Opens a session, or changes your own; or closes it and kills what it left running. To attach:\n"
+	"see agentcg session attach --help.\n"
 	"\n"
 	"      --priority P     low, normal, high or 0..1000, higher is more important\n"
 	"      --budget SIZE    the most that its calls may use together\n"
@@ -130,7 +133,7 @@ static int session_close(const struct session_options *o)
 static int session_words(int argc, char **argv, struct session_options *o)
 {
 	if (argc - optind < 1)
-		return agentcg_usage_error("say open or close");
+		return agentcg_usage_error("say open, close or attach");
 	o->open = streq(argv[optind], "open");
 	if (!o->open && !streq(argv[optind], "close"))
 		return agentcg_usage_error("'%s' is neither open nor close", argv[optind]);
@@ -162,6 +165,8 @@ int agentcg_cmd_session(int argc, char **argv)
 	};
 	int c, r = 0;
 
+	if (argc > 1 && streq(argv[1], "attach"))
+		return agentcg_session_attach(argc - 1, argv + 1);
 	while ((c = agentcg_getopt(argc, argv, ":h", options, session_help)) >= 0) {
 		if (c == OPT_HELP)
 			return 0;

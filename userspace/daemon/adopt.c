@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 
+#include "attachment.h"
 #include "call.h"
 #include "cgroup.h"
 #include "io-agentcg.h"
@@ -51,7 +52,7 @@ static int on_grace(sd_event_source *source, uint64_t usec, void *userdata)
 	char name[AGENTCG_CALL_NAME_MAX];
 
 	c->grace = sd_event_source_disable_unref(c->grace);
-	if (c->grant.detach) {
+	if (c->grant.detach || c->placed) {
 		agentcg_call_leave(c, NULL);
 		return 0;
 	}
@@ -149,6 +150,7 @@ int agentcg_adopt_all(struct manager *m)
 			calls++;
 			agentcg_call_resume(m->calls[i]);
 		}
+	agentcg_attachment_resume(m);
 	for (uint32_t i = 0; i < m->nr_sessions; i++)
 		if (m->sessions[i]) {
 			sessions++;

@@ -41,6 +41,14 @@ const char *agentcg_follow_kind_name(enum agentcg_follow_kind kind)
 	return kind_names[kind];
 }
 
+static struct attachment *free_attachment(struct attachment *a)
+{
+	sd_event_source_disable_unref(a->exit);
+	agentcg_closep(&a->pidfd);
+	free(a);
+	return NULL;
+}
+
 /* ---- calls that the kernel places --------------------------------------- */
 
 static uint32_t count_calls(const struct session *s)
@@ -74,33 +82,36 @@ static void grant(struct session *s, const char *kind, const struct call_grant *
 	agentcg_call_grant(s, s->uid, before, 0, &wish, ret, &notes);
 }
 
-/* A leaf in which nothing runs yet, for @slot. */
-static int make_spare(struct session *s, uint32_t slot, struct call **ret)
+int agentcg_attachment_make_leaf(struct session *s, uint32_t slot, const struct call_birth *birth, struct call **ret)
 {
-	struct manager *m = s->m;
-	struct call_grant granted;
-	struct call_birth birth = {
-		.grant = &granted, .kind = "", .declared = AGENTCG_NONE, .placed = true,
-	};
 	struct call *c;
 	int r = check_quota(s);
 
-	if (r < 0)
-		return r;
-	grant(s, "", NULL, &granted);
-	granted.memory = 0;	/* nothing is kept free for it yet */
-	r = agentcg_call_new(s, &birth, &c);
+	if (!r)
+		r = agentcg_call_new(s, birth, &c);
 	if (r < 0)
 		return r;
 	c->spare = true;
 	c->follower = slot;
-	r = agentcg_follow_leaf(m->follow, slot, c->id, c->fd);
+	r = agentcg_follow_leaf(s->m->follow, slot, c->id, c->fd);
 	if (r < 0) {
 		agentcg_call_end(c, NULL);
 		return r;
 	}
 	*ret = c;
 	return 0;
+}
+
+static int make_spare(struct attachment *a, struct call **ret)
+{
+	struct call_grant granted;
+	struct call_birth birth = {
+		.grant = &granted, .kind = "", .declared = AGENTCG_NONE, .placed = true,
+	};
+
+	grant(a->session, "", NULL, &granted);
+	granted.memory = 0;	/* nothing is kept free for it yet */
+	return agentcg_attachment_make_leaf(a->session, a->slot, &birth, ret);
 }
 
 static void refill(struct attachment *a)
@@ -113,7 +124,7 @@ static void refill(struct attachment *a)
 	for (; have < want; have++) {
 		struct call *c;
 
-		if (make_spare(a->session, a->slot, &c) < 0)
+		if (make_spare(a, &c) < 0)
 			return;	/* asked for when it is needed */
 		if (agentcg_follow_give(m->follow, a->slot, c->id, 0) < 0) {
 			agentcg_call_end(c, NULL);
@@ -171,18 +182,15 @@ static void name_call(struct call *c, const struct agentcg_start *start)
 		agentcg_log(LOG_WARNING, "a placed call keeps the first grant");
 }
 
-/* A spare leaf is in use. */
-static void begin(struct call *c, const struct agentcg_start *start)
+/* A leaf that was made beforehand is in use, with @granted. */
+static void begin(struct call *c, const struct call_grant *granted)
 {
-	struct call_grant granted;
-
 	c->spare = false;
+	c->grace = sd_event_source_disable_unref(c->grace);
 	c->started_usec = now_usec(CLOCK_BOOTTIME);
 	c->began_usec = now_usec(CLOCK_REALTIME);
-	grant(c->session, "", NULL, &granted);
-	if (agentcg_call_adjust(c, &granted) < 0)
+	if (agentcg_call_adjust(c, granted) < 0)
 		agentcg_log(LOG_WARNING, "a placed call has no grant");
-	name_call(c, start);
 }
 
 /* Nothing more comes into it: it ends when it is empty, which may be now. */
@@ -241,7 +249,11 @@ static void look_for_shells(struct attachment *a, struct call *c, const struct a
 
 static void on_taken(struct attachment *a, struct call *c, const struct agentcg_start *start)
 {
-	begin(c, start);
+	struct call_grant granted;
+
+	grant(c->session, "", NULL, &granted);
+	begin(c, &granted);
+	name_call(c, start);
 	if (a->kind == AGENTCG_FOLLOW_SHELL) {
 		done(a);
 		a->open = c;
@@ -254,7 +266,7 @@ static void on_taken(struct attachment *a, struct call *c, const struct agentcg_
 static void on_wanted(struct attachment *a, const struct agentcg_start *start)
 {
 	struct call *c = NULL;
-	int r = make_spare(a->session, a->slot, &c);
+	int r = make_spare(a, &c);
 
 	if (r < 0)
 		agentcg_log(LOG_DEBUG, "no leaf for a command of %s: %s", a->session->name, strerror(-r));
@@ -299,8 +311,11 @@ static void on_start(const struct agentcg_start *start, void *userdata)
 			attach_nested(a, c, (pid_t)start->pid);
 		break;
 	case AGENTCG_START_REDEEMED:
-		if (c && c->spare)
-			begin(c, start);
+		if (c && c->spare) {
+			struct call_grant as_promised = c->grant;
+
+			begin(c, &as_promised);
+		}
 		break;
 	}
 	if (a && m->attachments[start->slot] == a)
@@ -336,7 +351,7 @@ int agentcg_attachment_open(struct manager *m, char *why)
 	if (m->follow)
 		return 0;
 	if (!m->kernel) {
-		snprintf(why, AGENTCG_WHY_MAX, "processes are followed with the kernel's help only: %s", m->reason);
+		snprintf(why, AGENTCG_WHY_MAX, "this takes the kernel's help: %.400s", m->reason);
 		return -EOPNOTSUPP;
 	}
 	r = agentcg_follow_open(&m->follow, find_exe(buf), on_start, m, why);
@@ -353,6 +368,16 @@ void agentcg_attachment_close(struct manager *m)
 	for (uint32_t i = 0; i < AGENTCG_MAX_ATTACHMENTS; i++)
 		if (m->attachments[i])
 			agentcg_attachment_end(m->attachments[i]);
+	m->follow_source = sd_event_source_disable_unref(m->follow_source);
+	agentcg_follow_close(m->follow);
+	m->follow = NULL;
+}
+
+void agentcg_attachment_free_all(struct manager *m)
+{
+	for (uint32_t i = 0; i < AGENTCG_MAX_ATTACHMENTS; i++)
+		if (m->attachments[i])
+			m->attachments[i] = free_attachment(m->attachments[i]);
 	m->follow_source = sd_event_source_disable_unref(m->follow_source);
 	agentcg_follow_close(m->follow);
 	m->follow = NULL;
@@ -411,6 +436,7 @@ static int make_home(struct session *s, struct call **ret)
 	return agentcg_call_new(s, &birth, ret);
 }
 
+/* Where it is, if that is one of the session's leaves; else the agent's, where it goes. */
 static int find_home(struct session *s, int pidfd, pid_t pid, uid_t uid, struct call **ret, char *why)
 {
 	struct call *c = leaf_of(s, pid);
@@ -418,10 +444,8 @@ static int find_home(struct session *s, int pidfd, pid_t pid, uid_t uid, struct 
 	int r = 0;
 
 	if (c && !c->ending) {
-		/* Where it is, if it is who asks for it may. */
-		r = agentcg_attach_check(c, pidfd, uid, &pid, why);
 		*ret = c;
-		return r;
+		return 0;
 	}
 	c = agent_of(s);
 	if (!c) {
@@ -494,11 +518,9 @@ int agentcg_attachment_new(struct session *s, int pidfd, uid_t uid, enum agentcg
 	if (a)
 		*a = (struct attachment){ .m = m, .session = s, .pidfd = pidfd };
 	if (!r)
-		r = agentcg_attach_number(pidfd, &a->pid);
-	if (r < 0) {
-		snprintf(why, AGENTCG_WHY_MAX, r == -ESRCH ? "the process is gone" : "pidFd is no pidfd");
+		r = agentcg_attach_check(pidfd, uid, &a->pid, why);
+	if (r < 0)
 		goto fail;
-	}
 	if (find_pid(m, a->pid)) {
 		snprintf(why, AGENTCG_WHY_MAX, "process %d is attached already", a->pid);
 		r = -EALREADY;
@@ -526,10 +548,10 @@ int agentcg_attachment_new(struct session *s, int pidfd, uid_t uid, enum agentcg
 	*ret = a;
 	return 0;
 fail:
-	agentcg_closep(&pidfd);
 	if (a)
-		sd_event_source_disable_unref(a->exit);
-	free(a);
+		free_attachment(a);
+	else
+		close(pidfd);
 	return r;
 }
 
@@ -557,9 +579,7 @@ void agentcg_attachment_end(struct attachment *a)
 	/* From here on the session may go, with its last call. */
 	end_spares(m, a->slot);
 	done(a);
-	sd_event_source_disable_unref(a->exit);
-	agentcg_closep(&a->pidfd);
-	free(a);
+	free_attachment(a);
 }
 
 void agentcg_attachment_end_all(struct session *s)

@@ -7,10 +7,10 @@
 #define _AGENTCG_ATTACHMENT_H
 
 #include "follow.h"
-#include "grant.h"
 #include "manager.h"
 
 struct call;
+struct call_birth;
 
 struct attachment {
 	struct manager *m;
@@ -52,9 +52,14 @@ void agentcg_attachment_resume(struct manager *m);
 int agentcg_attachment_open(struct manager *m, char *why);
 /* Ends all of them, and the kernel's programs. */
 void agentcg_attachment_close(struct manager *m);
+/* Frees the memory only, for the daemon's own end: the next one resumes them. */
+void agentcg_attachment_free_all(struct manager *m);
 
-/* A leaf where nothing runs yet, for a command that is to come (ticket.c). */
-int agentcg_attachment_make_leaf(struct session *s, const struct call_grant *grant, struct call **ret);
+/*
+ * A leaf where nothing runs yet, for a command that is to come.  @slot: for whose;
+ * AGENTCG_MAX_ATTACHMENTS: for a ticket's.  -ENOSPC: the session or its user has enough.
+ */
+int agentcg_attachment_make_leaf(struct session *s, uint32_t slot, const struct call_birth *birth, struct call **ret);
 
 const char *agentcg_follow_kind_name(enum agentcg_follow_kind kind);
 /* [{pid, kind, call, unplaced}] of @s. */

@@ -51,6 +51,16 @@ struct call {
 
 	sd_varlink *link;		/* its connection, not a reference; NULL: detached, or to be claimed */
 
+	/*
+	 * Placed by the kernel, not begun by a client (attachment.c): it ends with its
+	 * last process, but neither as a spare nor while a shell works on its line.
+	 */
+	bool placed;
+	bool spare;			/* nothing has run in it yet */
+	bool open;			/* the line of commands may go on */
+	bool terminals;			/* its shells are attached too */
+	uint32_t follower;		/* slot of the attachment */
+
 	bool ending;
 	bool oom_told;
 	uint64_t ending_since;		/* CLOCK_MONOTONIC */
@@ -76,7 +86,15 @@ struct call_birth {
 	sd_json_variant *command;
 	const char *kind;
 	uint64_t declared;
+	bool placed;
 };
+
+/*
+ * What the policy grants of @wish to a call of @s; @before, @age: of one that is
+ * adjusted, and how old it is.  @uid: who asks.
+ */
+void agentcg_call_grant(struct session *s, uid_t uid, const struct call_grant *before, uint64_t age,
+			const struct call_wish *wish, struct call_grant *ret, struct notes *notes);
 
 int agentcg_call_new(struct session *s, const struct call_birth *birth, struct call **ret);
 /* Takes over the leaf @name of @s; it is not published. */

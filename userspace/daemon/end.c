@@ -6,6 +6,7 @@
  */
 #include "end.h"
 
+#include "attachment.h"
 #include "cgroup.h"
 #include "decide.h"
 #include "kernel.h"
@@ -113,7 +114,8 @@ static int finish(struct call *c)
 		return r;
 	if (m->kernel)
 		agentcg_kernel_clear_call(m->kernel, c->slot, c->id);
-	agentcg_results_add(&s->results, c);
+	if (!c->spare)
+		agentcg_results_add(&s->results, c);
 	reply(c);
 	agentcg_call_free(c);
 	agentcg_session_publish(s);
@@ -161,6 +163,7 @@ void agentcg_call_end(struct call *c, sd_varlink *link)
 	c->link = NULL;
 	if (c->ending)
 		return;
+	agentcg_attachment_forget(c);
 	c->ending = true;
 	c->ending_since = now_usec(CLOCK_MONOTONIC);
 	c->timeout = sd_event_source_disable_unref(c->timeout);
@@ -177,7 +180,7 @@ void agentcg_call_end(struct call *c, sd_varlink *link)
 void agentcg_call_leave(struct call *c, sd_varlink *link)
 {
 	c->link = NULL;
-	if (!c->grant.detach || agentcg_cgroup_populated(c->fd) <= 0) {
+	if (!(c->grant.detach || c->placed) || agentcg_cgroup_populated(c->fd) <= 0) {
 		agentcg_call_end(c, link);
 		return;
 	}
@@ -196,7 +199,8 @@ static void tell_oom(struct call *c)
 	if (c->oom_told || !local_event(c->fd, "oom_kill"))
 		return;
 	c->oom_told = true;
-	agentcg_watch_tell(c, "oom", "the kernel killed it: out of memory");
+	take_stock(c);
+	agentcg_watch_tell(c, "oom", "%s", c->result.text);
 }
 
 int agentcg_end_on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -216,7 +220,7 @@ int agentcg_end_on_events(sd_event_source *source, int fd, uint32_t revents, voi
 	tell_oom(c);
 	if (c->ending)
 		go_on(c);
-	else if (c->grant.detach && !c->link && !c->grace)
+	else if ((c->grant.detach || c->placed) && !c->link && !c->grace && !c->spare && !c->open)
 		agentcg_call_end(c, NULL);	/* the last of it has gone by itself */
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "adopt.h"
+#include "attachment.h"
 #include "call.h"
 #include "cgroup.h"
 #include "climb.h"
@@ -58,6 +59,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 	if (!m)
 		return NULL;
 	m->stopping = true;
+	agentcg_attachment_free_all(m);
 	agentcg_watch_remove(m, NULL);
 	sd_varlink_server_unref(m->server);
 	sd_event_source_disable_unref(m->exit_source);
@@ -278,6 +280,7 @@ static void degrade(struct manager *m, const char *why)
 	snprintf(m->reason, sizeof(m->reason), "%s", why);
 	m->pins_source = sd_event_source_disable_unref(m->pins_source);
 	m->kernel_source = sd_event_source_disable_unref(m->kernel_source);
+	agentcg_attachment_close(m);	/* the module must not be kept by us */
 	agentcg_kernel_close(m->kernel);
 	m->kernel = NULL;
 	for (uint32_t i = 0; i < m->nr_calls; i++)

@@ -10,11 +10,13 @@
 #include <systemd/sd-event.h>
 #include <systemd/sd-varlink.h>
 
-#include "agentcg.h"
+#include "agentcg_follow.h"
 #include "policy.h"
 #include "util.h"
 
+struct attachment;
 struct call;
+struct follow;
 struct history;
 struct kernel;
 struct notes;
@@ -46,6 +48,10 @@ struct manager {
 
 	struct kernel *kernel;		/* NULL: degraded, for this reason */
 	char reason[AGENTCG_WHY_MAX];
+
+	struct follow *follow;		/* NULL: nobody needs it yet */
+	sd_event_source *follow_source;
+	struct attachment *attachments[AGENTCG_MAX_ATTACHMENTS];
 
 	int pins_fd;			/* locked: one daemon for what is pinned */
 	struct scheduler *scheduler;	/* of CPU time */

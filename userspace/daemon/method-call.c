@@ -45,8 +45,7 @@ struct begin_parameters {
 	struct call_wish wish;
 };
 
-/* Reads the intent into the wish.  false: the error is sent, *ret tells. */
-static bool take_intent(sd_varlink *link, sd_json_variant *v, struct call_wish *wish, int *ret)
+bool agentcg_method_intent(sd_varlink *link, sd_json_variant *v, struct call_wish *wish, int *ret)
 {
 	char field[AGENTCG_FIELD_MAX], why[AGENTCG_WHY_MAX] = "";
 
@@ -59,12 +58,8 @@ static bool take_intent(sd_varlink *link, sd_json_variant *v, struct call_wish *
 	return false;
 }
 
-/*
- * The session to run in, made if need be; NULL: the error is sent.  One that is
- * made for the call ranks in the pool as the call does.
- */
-static struct session *get_session(sd_varlink *link, struct manager *m, const char *name, uid_t uid,
-				   uint32_t priority, struct notes *notes, int *ret)
+struct session *agentcg_method_session(sd_varlink *link, struct manager *m, const char *name, uid_t uid,
+				       uint32_t priority, struct notes *notes, int *ret)
 {
 	const struct session_wish wish = { priority, AGENTCG_UNSET, AGENTCG_UNSET };
 	struct session *s;
@@ -125,9 +120,8 @@ static uint32_t count_detached(const struct session *s)
 	return n;
 }
 
-/* @before, @age: of a call that is adjusted. */
-static void grant(struct session *s, uid_t uid, const struct call_grant *before, uint64_t age,
-		  const struct call_wish *wish, struct call_grant *ret, struct notes *notes)
+void agentcg_call_grant(struct session *s, uid_t uid, const struct call_grant *before, uint64_t age,
+			const struct call_wish *wish, struct call_grant *ret, struct notes *notes)
 {
 	struct agentcg_session_policy policy;
 	char why[AGENTCG_WHY_MAX];
@@ -224,7 +218,7 @@ static int begin(sd_varlink *link, struct session *s, const struct begin_paramet
 	birth.command = command;
 	agentcg_command_kind(p->command, kind);
 	agentcg_learn_wish(s, kind, &wish, &learned);
-	grant(s, uid, NULL, 0, &wish, &granted, notes);
+	agentcg_call_grant(s, uid, NULL, 0, &wish, &granted, notes);
 	r = agentcg_call_new(s, &birth, &c);
 	if (r == -ENOSPC)
 		return agentcg_reply_limit(link, "calls", AGENTCG_MAX_CALLS);
@@ -258,12 +252,12 @@ METHOD(begin_call)
 	r = sd_varlink_dispatch(link, parameters, table, &p);
 	if (r)
 		return r;
-	if (!take_intent(link, p.intent, &p.wish, &r))
+	if (!agentcg_method_intent(link, p.intent, &p.wish, &r))
 		return r;
 	r = sd_varlink_get_peer_uid(link, &uid);
 	if (r < 0)
 		return r;
-	s = get_session(link, m, p.session, uid, p.wish.priority, &notes, &r);
+	s = agentcg_method_session(link, m, p.session, uid, p.wish.priority, &notes, &r);
 	if (!s)
 		return r;
 	slot = s->slot;
@@ -298,7 +292,7 @@ METHOD(adjust_call)
 	r = sd_varlink_dispatch(link, parameters, table, &p);
 	if (r)
 		return r;
-	if (!take_intent(link, p.intent, &wish, &r))
+	if (!agentcg_method_intent(link, p.intent, &wish, &r))
 		return r;
 	c = get_call(link, userdata, p.call, &uid, &r);
 	if (!c)
@@ -307,8 +301,8 @@ METHOD(adjust_call)
 		return agentcg_reply_no_call(link, p.call);
 	wish.agent = c->agent;
 	wish.priority = p.priority;
-	grant(c->session, uid, &c->grant, agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec),
-	      &wish, &granted, &notes);
+	agentcg_call_grant(c->session, uid, &c->grant, agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec),
+			   &wish, &granted, &notes);
 	r = agentcg_call_adjust(c, &granted);
 	if (r >= 0)
 		r = build_grant(c, NULL, &v);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "record.h"
 
+#include "attachment.h"
 #include "call.h"
 #include "cgroup.h"
 #include "session.h"
@@ -32,18 +33,20 @@ static int load(int fd, const sd_json_dispatch_field table[], void *to)
 
 int agentcg_record_save_session(const struct session *s)
 {
-	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
-	int r;
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL, *attached = NULL;
+	int r = agentcg_attachment_save(s, &attached);
 
-	r = sd_json_buildo(&v,
-		NUMBER("uid", s->uid),
-		NUMBER("arrival", s->arrival),
-		NUMBER("priority", s->grant.priority),
-		NUMBER("reserve", s->grant.reserve),
-		MAYBE("budget", s->grant.budget),
-		SD_JSON_BUILD_PAIR_CONDITION(s->anchor.pid != 0, "anchorPid", SD_JSON_BUILD_UNSIGNED(s->anchor.pid)),
-		SD_JSON_BUILD_PAIR_CONDITION(s->anchor.pid != 0, "anchorInode", SD_JSON_BUILD_UNSIGNED(s->anchor.inode)),
-		SD_JSON_BUILD_PAIR_BOOLEAN("automatic", s->automatic));
+	if (r >= 0)
+		r = sd_json_buildo(&v,
+			NUMBER("uid", s->uid),
+			NUMBER("arrival", s->arrival),
+			NUMBER("priority", s->grant.priority),
+			NUMBER("reserve", s->grant.reserve),
+			MAYBE("budget", s->grant.budget),
+			SD_JSON_BUILD_PAIR_CONDITION(s->anchor.pid != 0, "anchorPid", SD_JSON_BUILD_UNSIGNED(s->anchor.pid)),
+			SD_JSON_BUILD_PAIR_CONDITION(s->anchor.pid != 0, "anchorInode", SD_JSON_BUILD_UNSIGNED(s->anchor.inode)),
+			SD_JSON_BUILD_PAIR_VARIANT("attached", attached),
+			SD_JSON_BUILD_PAIR_BOOLEAN("automatic", s->automatic));
 	return r < 0 ? r : save(s->fd, v);
 }
 
@@ -55,6 +58,7 @@ int agentcg_record_load_session(struct session *s)
 		{ "priority", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct session, grant.priority), SD_JSON_MANDATORY },
 		{ "reserve", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, grant.reserve), 0 },
 		{ "budget", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, grant.budget), 0 },
+		{ "attached", SD_JSON_VARIANT_ARRAY, sd_json_dispatch_variant, offsetof(struct session, attached), 0 },
 		{ "automatic", SD_JSON_VARIANT_BOOLEAN, sd_json_dispatch_stdbool, offsetof(struct session, automatic), 0 },
 		{ "anchorPid", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct session, anchor.pid), 0 },
 		{ "anchorInode", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, anchor.inode), 0 },
@@ -87,6 +91,7 @@ int agentcg_record_save_call(const struct call *c)
 		MAYBE("declared", c->declared),
 		SD_JSON_BUILD_PAIR_STRING("kind", c->kind),
 		NUMBER("fate", c->fate),
+		SD_JSON_BUILD_PAIR_BOOLEAN("placed", c->placed),
 		SD_JSON_BUILD_PAIR_VARIANT("command", c->command));
 	return r < 0 ? r : save(c->fd, v);
 }
@@ -117,6 +122,7 @@ int agentcg_record_load_call(struct call *c)
 		{ "declared", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, declared), 0 },
 		{ "kind", SD_JSON_VARIANT_STRING, dispatch_kind, offsetof(struct call, kind), 0 },
 		{ "fate", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct call, fate), 0 },
+		{ "placed", SD_JSON_VARIANT_BOOLEAN, sd_json_dispatch_stdbool, offsetof(struct call, placed), 0 },
 		{ "command", SD_JSON_VARIANT_ARRAY, sd_json_dispatch_variant, offsetof(struct call, command), 0 },
 		{}
 	};

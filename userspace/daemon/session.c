@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "attachment.h"
 #include "call.h"
 #include "cgroup.h"
 #include "kernel.h"
@@ -251,6 +252,7 @@ struct session *agentcg_session_free(struct session *s)
 	sd_event_source_disable_unref(s->retry);
 	sd_varlink_unref(s->close_link);
 	sd_json_variant_unref(s->killed);
+	sd_json_variant_unref(s->attached);
 	agentcg_closep(&s->fd);
 	free(s);
 	return NULL;
@@ -321,6 +323,9 @@ void agentcg_session_close(struct session *s, bool all)
 	uint32_t slot = s->slot, detached = 0;
 
 	s->closing = true;
+	agentcg_attachment_end_all(s);
+	if (m->sessions[slot] != s)
+		return;
 	for (uint32_t i = 0; i < m->nr_calls; i++) {
 		struct call *c = m->calls[i];
 
@@ -359,7 +364,7 @@ static int build_calls(struct session *s, sd_json_variant **ret)
 		_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
 		struct call *c = s->m->calls[i];
 
-		if (!c || c->session != s || c->ending)
+		if (!c || c->session != s || c->ending || c->spare)
 			continue;
 		r = agentcg_call_build(c, &v);
 		if (r >= 0)
@@ -373,7 +378,7 @@ static int build_calls(struct session *s, sd_json_variant **ret)
 
 int agentcg_session_build(struct session *s, sd_json_variant **ret)
 {
-	_cleanup_(sd_json_variant_unrefp) sd_json_variant *calls = NULL;
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *calls = NULL, *attached = NULL;
 	_cleanup_free_ char *path = agentcg_session_path(s);
 	uint64_t usage;
 	int r;
@@ -381,6 +386,8 @@ int agentcg_session_build(struct session *s, sd_json_variant **ret)
 	if (!path)
 		return -ENOMEM;
 	r = build_calls(s, &calls);
+	if (r >= 0)
+		r = agentcg_attachment_build(s, &attached);
 	if (r < 0)
 		return r;
 	if (agentcg_cgroup_read_u64(s->fd, "memory.current", &usage) < 0)
@@ -394,5 +401,7 @@ int agentcg_session_build(struct session *s, sd_json_variant **ret)
 					     SD_JSON_BUILD_UNSIGNED(s->grant.budget)),
 		SD_JSON_BUILD_PAIR_UNSIGNED("reserve", s->grant.reserve),
 		SD_JSON_BUILD_PAIR_UNSIGNED("memoryCurrent", usage),
-		SD_JSON_BUILD_PAIR_VARIANT("calls", calls));
+		SD_JSON_BUILD_PAIR_VARIANT("calls", calls),
+		SD_JSON_BUILD_PAIR_CONDITION(sd_json_variant_elements(attached) > 0, "attached",
+					     SD_JSON_BUILD_VARIANT(attached)));
 }

@@ -22,6 +22,7 @@ struct session {
 	bool closing;
 	struct anchor anchor;		/* the process with which it ends */
 	struct results results;		/* of its last calls */
+	sd_json_variant *attached;	/* its processes that an earlier daemon followed */
 
 	int fd;
 	uint64_t id;

@@ -237,6 +237,8 @@ int agentcg_varlink_listen(struct manager *m, const char *socket)
 		AGENTCG_METHOD("ClaimCall"), agentcg_method_claim_call,
 		AGENTCG_METHOD("Release"), agentcg_method_release,
 		AGENTCG_METHOD("GetStatus"), method_get_status,
+		AGENTCG_METHOD("AttachSession"), agentcg_method_attach_session,
+		AGENTCG_METHOD("CreateTicket"), agentcg_method_create_ticket,
 		AGENTCG_METHOD("GetScheduler"), agentcg_method_get_scheduler,
 		AGENTCG_METHOD("SetThreadClass"), agentcg_method_set_thread_class,
 		AGENTCG_METHOD("Watch"), method_watch,

@@ -6,6 +6,7 @@
 #ifndef _AGENTCG_VARLINK_H
 #define _AGENTCG_VARLINK_H
 
+#include "grant.h"
 #include "manager.h"
 
 int agentcg_varlink_listen(struct manager *m, const char *socket);
@@ -25,6 +26,8 @@ METHOD(adjust_call);
 METHOD(end_call);
 METHOD(claim_call);
 METHOD(release);
+METHOD(attach_session);
+METHOD(create_ticket);
 METHOD(get_scheduler);
 METHOD(set_thread_class);
 
@@ -35,6 +38,15 @@ int agentcg_dispatch_priority(const char *name, sd_json_variant *v,
 			      sd_json_dispatch_flags_t flags, void *userdata);
 int agentcg_dispatch_bool(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags,
 			  void *userdata);
+
+/*
+ * The session to run in, made if need be; NULL: the error is sent, *ret tells.
+ * One that is made for a call ranks in the pool as the call does.
+ */
+struct session *agentcg_method_session(sd_varlink *link, struct manager *m, const char *name, uid_t uid,
+				       uint32_t priority, struct notes *notes, int *ret);
+/* Reads the intent into the wish.  false: the error is sent, *ret tells. */
+bool agentcg_method_intent(sd_varlink *link, sd_json_variant *v, struct call_wish *wish, int *ret);
 
 /* io.agentcg.InvalidIntent: @field of the intent is wrong, @why. */
 int agentcg_reply_intent(sd_varlink *link, const char *field, const char *why);

@@ -191,6 +191,20 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Call,
 	FIELD_OPT(detached, BOOL),
 	FIELD(ageUSec, INT));
 
+static SD_VARLINK_DEFINE_ENUM_TYPE(AttachKind,
+	COMMENT("What it starts between two reads of its input is one call"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(shell),
+	COMMENT("Every program that it starts is a call"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(framework));
+
+static SD_VARLINK_DEFINE_STRUCT_TYPE(Attached,
+	FIELD(pid, INT),
+	SD_VARLINK_DEFINE_FIELD_BY_TYPE(kind, AttachKind, 0),
+	COMMENT("The call that the process itself is in"),
+	FIELD(call, STRING),
+	COMMENT("How many processes of its calls run in there, for want of a leaf or memory"),
+	FIELD(unplaced, INT));
+
 static SD_VARLINK_DEFINE_STRUCT_TYPE(Session,
 	FIELD(name, STRING),
 	FIELD(cgroup, STRING),
@@ -200,7 +214,9 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Session,
 	FIELD_OPT(budget, INT),
 	FIELD(reserve, INT),
 	FIELD(memoryCurrent, INT),
-	SD_VARLINK_DEFINE_FIELD_BY_TYPE(calls, Call, SD_VARLINK_ARRAY));
+	SD_VARLINK_DEFINE_FIELD_BY_TYPE(calls, Call, SD_VARLINK_ARRAY),
+	COMMENT("Processes whose calls get leaves without their doing"),
+	SD_VARLINK_DEFINE_FIELD_BY_TYPE(attached, Attached, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(Result,
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(outcome, Outcome, 0),
@@ -319,6 +335,32 @@ static SD_VARLINK_DEFINE_METHOD(AttachProcess,
 	COMMENT("Index of a pidfd of a process of the caller's own uid"),
 	INPUT(pidFd, INT));
 
+static SD_VARLINK_DEFINE_METHOD(AttachSession,
+	COMMENT("Default: uid-UID; one that does not exist is made, and goes with its last call"),
+	INPUT_OPT(name, STRING),
+	COMMENT("Index of a pidfd of a process of the caller's own uid; it moves to the session's leaf \"agent\""),
+	INPUT(pidFd, INT),
+	COMMENT("Default: what the process looks like"),
+	SD_VARLINK_DEFINE_INPUT_BY_TYPE(kind, AttachKind, SD_VARLINK_NULLABLE),
+	OUTPUT(session, STRING),
+	OUTPUT(call, STRING),
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(kind, AttachKind, 0),
+	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
+
+static SD_VARLINK_DEFINE_METHOD(CreateTicket,
+	COMMENT("Default: uid-UID; one that does not exist is made"),
+	INPUT_OPT(session, STRING),
+	SD_VARLINK_DEFINE_INPUT(command, SD_VARLINK_STRING, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE),
+	COMMENT("An Intent; what is wrong with it is told by InvalidIntent"),
+	INPUT_OPT(intent, OBJECT),
+	COMMENT("32 characters, good once, for processes of the caller's uid: \"agentcg enter TICKET\" moves the process that "
+		"starts it into the call, also from a sandbox that has no sockets"),
+	OUTPUT(ticket, STRING),
+	OUTPUT(call, STRING),
+	COMMENT("How long it is good"),
+	OUTPUT(expiresUSec, INT),
+	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
+
 static SD_VARLINK_DEFINE_METHOD(EndCall,
 	INPUT(call, STRING),
 	COMMENT("Also what a detached call has running"),
@@ -405,6 +447,8 @@ SD_VARLINK_DEFINE_INTERFACE(
 	&vl_type_ThreadClass,
 	&vl_type_OnPressure,
 	&vl_type_Retry,
+	&vl_type_AttachKind,
+	ABOUT(vl_type_Attached, "A process that is followed"),
 	ABOUT(vl_type_Intent, "What a call is about to need; a wish, which the policy grants or cuts"),
 	&vl_type_Requests,
 	&vl_type_Limits,
@@ -424,6 +468,9 @@ SD_VARLINK_DEFINE_INTERFACE(
 	ABOUT(vl_method_BeginCall, "Make a group for a call; it lives as long as this connection, or is detached"),
 	ABOUT(vl_method_AdjustCall, "Change what a call asks for while it runs"),
 	ABOUT(vl_method_AttachProcess, "Move a process into a call, for clients that may not clone into its group"),
+	ABOUT(vl_method_AttachSession, "Give each call of a shell or framework that knows nothing of this a leaf of its own; "
+	      "NotSupported: the kernel cannot"),
+	ABOUT(vl_method_CreateTicket, "Begin a call for a command that cannot ask itself; NotSupported: the kernel cannot"),
 	ABOUT(vl_method_EndCall, "Kill what is left of a call, remove its group, tell how it went"),
 	ABOUT(vl_method_ClaimCall, "Tie a call to this connection, after the daemon was restarted"),
 	ABOUT(vl_method_GetStatus, "The pool and the sessions"),
