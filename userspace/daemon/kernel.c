@@ -63,6 +63,7 @@ struct kernel {
 	agentcg_kernel_event_t on_event;
 	void *userdata;
 	int nr_cpus;
+	uint64_t sessions[AGENTCG_MAX_SESSIONS];	/* cgroup_id of each slot: nobody else writes them */
 };
 
 /* ---- the pins ----------------------------------------------------------- */
@@ -206,6 +207,24 @@ static int load(const struct agentcg_pool *pool, bool psi)
 	return r;
 }
 
+/* One system call for them all. */
+static int read_sessions(struct kernel *k)
+{
+	_cleanup_free_ struct agentcg_session *v = calloc(AGENTCG_MAX_SESSIONS, sizeof(*v));
+	_cleanup_free_ uint32_t *keys = calloc(AGENTCG_MAX_SESSIONS, sizeof(*keys));
+	uint32_t n = AGENTCG_MAX_SESSIONS, next;
+	int r;
+
+	if (!v || !keys)
+		return -ENOMEM;
+	r = bpf_map_lookup_batch(k->map_fd[MAP_SESSIONS], NULL, &next, keys, v, &n, NULL);
+	if (r && r != -ENOENT)		/* that is: these were the last */
+		return r;
+	for (uint32_t i = 0; i < n; i++)
+		k->sessions[keys[i]] = v[i].cgroup_id;
+	return 0;
+}
+
 static int on_record(void *userdata, void *data, size_t size)
 {
 	struct kernel *k = userdata;
@@ -251,6 +270,8 @@ int agentcg_kernel_open(struct kernel **ret, const struct agentcg_pool *pool, bo
 	}
 	if (!r && k->nr_cpus < 0)
 		r = k->nr_cpus;
+	if (!r)
+		r = read_sessions(k);
 	if (!r) {
 		k->ring = ring_buffer__new(k->map_fd[MAP_EVENTS], on_record, k, NULL);
 		r = k->ring ? 0 : -errno;
@@ -308,10 +329,8 @@ int agentcg_kernel_get_session(struct kernel *k, uint32_t slot, struct agentcg_s
 
 int agentcg_kernel_find_session(struct kernel *k, uint64_t cgroup_id)
 {
-	struct agentcg_session v;
-
 	for (uint32_t slot = 0; slot < AGENTCG_MAX_SESSIONS; slot++)
-		if (!agentcg_kernel_get_session(k, slot, &v) && v.cgroup_id == cgroup_id)
+		if (k->sessions[slot] == cgroup_id)
 			return (int)slot;
 	return -ENOENT;
 }
@@ -319,26 +338,27 @@ int agentcg_kernel_find_session(struct kernel *k, uint64_t cgroup_id)
 /* An update copies a whole value in no order, so cgroup_id takes a second one. */
 int agentcg_kernel_set_session(struct kernel *k, uint32_t slot, const struct agentcg_session *session)
 {
-	struct agentcg_session v, now;
 	int r;
 
-	r = agentcg_kernel_get_session(k, slot, &now);
-	if (r)
-		return r;
-	if (now.cgroup_id != session->cgroup_id) {
-		v = *session;
+	if (k->sessions[slot] != session->cgroup_id) {
+		struct agentcg_session v = *session;
+
 		v.cgroup_id = 0;
 		r = bpf_map_update_elem(k->map_fd[MAP_SESSIONS], &slot, &v, BPF_ANY);
 		if (r)
 			return r;
 	}
-	return bpf_map_update_elem(k->map_fd[MAP_SESSIONS], &slot, session, BPF_ANY);
+	r = bpf_map_update_elem(k->map_fd[MAP_SESSIONS], &slot, session, BPF_ANY);
+	if (!r)
+		k->sessions[slot] = session->cgroup_id;
+	return r;
 }
 
 int agentcg_kernel_clear_session(struct kernel *k, uint32_t slot)
 {
 	struct agentcg_session v = {};
 
+	k->sessions[slot] = 0;
 	return bpf_map_update_elem(k->map_fd[MAP_SESSIONS], &slot, &v, BPF_ANY);
 }
 
