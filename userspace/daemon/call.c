@@ -105,7 +105,8 @@ static void drop_slot(struct call *c)
 	c->slot = UINT32_MAX;
 }
 
-int agentcg_call_publish(struct call *c)
+/* @fresh: a group that was made just now has no usage, and the policy does not know it. */
+static int publish(struct call *c, bool fresh)
 {
 	struct manager *m = c->m;
 	struct agentcg_call v = {
@@ -122,16 +123,21 @@ int agentcg_call_publish(struct call *c)
 		return 0;
 	/* Slots above the counts are not looked at: raise them first. */
 	r = agentcg_manager_write_pool(m);
-	known = agentcg_kernel_find_call(m->kernel, c->id) == (int)c->slot;
+	known = !fresh && agentcg_kernel_find_call(m->kernel, c->id) == (int)c->slot;
 	if (!r)
 		r = agentcg_kernel_set_call(m->kernel, c->slot, &v);
 	/* One that the policy knows has its gate. */
 	if (!r && !known)
 		r = agentcg_kernel_adopt(m->kernel, c->id,
-					 agentcg_call_usage(c) + m->policy.step_min);
+					 (fresh ? 0 : agentcg_call_usage(c)) + m->policy.step_min);
 	if (!r)
 		r = agentcg_session_publish(c->session);
 	return r;
+}
+
+int agentcg_call_publish(struct call *c)
+{
+	return publish(c, false);
 }
 
 /* ---- the leaf ----------------------------------------------------------- */
@@ -254,7 +260,7 @@ static void freep(struct call **c)
 int agentcg_call_new(struct session *s, const struct call_birth *birth, struct call **ret)
 {
 	_cleanup_(freep) struct call *c = alloc_call(s);
-	char buf[AGENTCG_CALL_NAME_MAX];
+	char buf[AGENTCG_CALL_NAME_MAX], events[128];
 	const char *leaf;
 	int r;
 
@@ -279,7 +285,10 @@ int agentcg_call_new(struct session *s, const struct call_birth *birth, struct c
 	if (!r)
 		r = take_slot(c);
 	if (!r)
-		r = agentcg_call_publish(c);
+		r = publish(c, true);
+	/* That it is empty is no event: without this there would be one at once. */
+	if (!r && pread(c->events_fd, events, sizeof(events), 0) < 0)
+		r = -errno;
 	/* With the record it is whole: a restarted daemon will keep it. */
 	if (!r)
 		r = agentcg_record_save_call(c);
