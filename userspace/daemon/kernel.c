@@ -334,9 +334,14 @@ int agentcg_kernel_set_pool(struct kernel *k, const struct agentcg_pool *pool)
 	return r;
 }
 
-int agentcg_kernel_get_session(struct kernel *k, uint32_t slot, struct agentcg_session *ret)
+uint64_t agentcg_kernel_session_at(const struct kernel *k, uint32_t slot)
 {
-	return bpf_map_lookup_elem(k->map_fd[MAP_SESSIONS], &slot, ret);
+	return k->sessions[slot];
+}
+
+uint64_t agentcg_kernel_call_at(const struct kernel *k, uint32_t slot)
+{
+	return k->calls[slot];
 }
 
 int agentcg_kernel_find_session(struct kernel *k, uint64_t cgroup_id)
@@ -374,23 +379,14 @@ int agentcg_kernel_clear_session(struct kernel *k, uint32_t slot)
 	return bpf_map_update_elem(k->map_fd[MAP_SESSIONS], &slot, &v, BPF_ANY);
 }
 
-int agentcg_kernel_get_call(struct kernel *k, uint32_t slot, struct agentcg_call *ret)
-{
-	return bpf_map_lookup_elem(k->map_fd[MAP_CALLS], &slot, ret);
-}
-
 int agentcg_kernel_find_call(struct kernel *k, uint64_t cgroup_id)
 {
-	struct agentcg_call v;
 	uint32_t slot;
-	int r;
+	int r = bpf_map_lookup_elem(k->map_fd[MAP_CALL_SLOTS], &cgroup_id, &slot);
 
-	r = bpf_map_lookup_elem(k->map_fd[MAP_CALL_SLOTS], &cgroup_id, &slot);
-	if (!r)
-		r = agentcg_kernel_get_call(k, slot, &v);
 	if (r)
 		return r;
-	return v.cgroup_id == cgroup_id ? (int)slot : -ENOENT;
+	return slot < AGENTCG_MAX_CALLS && k->calls[slot] == cgroup_id ? (int)slot : -ENOENT;
 }
 
 int agentcg_kernel_set_call(struct kernel *k, uint32_t slot, const struct agentcg_call *call)
