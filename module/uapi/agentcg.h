@@ -35,7 +35,7 @@
 #define AGENTCG_ABI_VERSION	1
 
 #define AGENTCG_NAME_LEN	16
-#define AGENTCG_MAX_SESSIONS	1024
+#define AGENTCG_MAX_SESSIONS	4096
 #define AGENTCG_MAX_CALLS	4096
 
 /* An open gate: the group's own memory.high is back in force. */

@@ -29,10 +29,10 @@ def eventually(seconds, condition):
     return True
 
 
-def start_daemon(policy, log):
-    """agentcgd under the text @policy, once it answers; what it says goes to the file @log."""
+def start_daemon(policy, log, history=""):
+    """agentcgd under the text @policy, once it answers; what it says goes to the file @log, what it learns to @history."""
     write("/run/bench-policy.conf", policy)
-    proc = subprocess.Popen([f"{OUT}/agentcgd", "--foreground", "--policy", "/run/bench-policy.conf"],
+    proc = subprocess.Popen([f"{OUT}/agentcgd", "--foreground", "--policy", "/run/bench-policy.conf", "--history", history],
                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     if not eventually(60, lambda: subprocess.run([AGENTCG, "status"], capture_output=True).returncode == 0):
         sys.exit(f"bench: agentcgd does not answer: {read(log.name)}")

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Benchmark "intents": what calls are granted from history, over recorded sessions (intents-grants.c); see tests/bench/README.md."""
+"""Benchmark "intents": what calls cost and what they are granted from history; see tests/bench/README.md."""
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import intents_cost
 from figures import Figures
 
 PROGRAM = "build/out/tests/bench-intents-grants"
@@ -29,14 +32,20 @@ def grants(figures, runs):
         figures.add(f"3.5b-{name}", f"3.5b: {other['name']}", other["reserved"], "x")
 
 
+# What each guest of tests/bench/run measures.
+MACHINES = {"grants": grants, "launchers": intents_cost.launchers, "calls": intents_cost.calls}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--machine", choices=MACHINES, required=True, help="what this guest is to measure")
     args = parser.parse_args()
-    figures = Figures(["3.5a", "3.5b"])
-    grants(figures, args.runs)
+    figures = Figures(["3.3a", "3.3b", "3.3c", "3.3d", "3.3e", "3.3f", "3.5a", "3.5b"])
+    figures.load(args.out)
+    MACHINES[args.machine](figures, args.runs)
     figures.write(args.out)
     print(figures.table())
     missed = figures.missed() if args.check else []

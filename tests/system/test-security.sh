@@ -24,14 +24,6 @@ X
 start_daemon
 # What the daemon opens for it would look like a descriptor left open.
 check "the scheduler is loaded first" eventually 90 scheduler sched_ext
-# tap SCRIPT ARGUMENT: its results become ours
-tap() {
-	python3 "$system/$1" "$2" >"$work/tap" 2>&1 &
-	local python=$!
-	tail -n +1 -s 0.2 -f --pid=$python "$work/tap" | sed -E "/^1\.\./d; s/^(not )?ok [0-9]+/\1ok/; s/^([A-Z]|  )/# \1/"
-	tap_n=$((tap_n + $(grep -cE '^(not )?ok ' "$work/tap")))
-	check "$1 came to its end" grep -q "^# end of $1" "$work/tap"
-}
 tap security.py "$agentcg"
 tap hostile.py "$daemon"
 is "the command still works" "$(code_of "$agentcg" run -- sh -c 'exit 7')" 7

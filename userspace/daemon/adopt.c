@@ -90,15 +90,11 @@ static void adopt_calls(struct session *s)
 /* Slots whose group is gone, or that nobody remembers. */
 static void sweep(struct manager *m)
 {
-	struct agentcg_session session;
-	struct agentcg_call call;
-
 	for (uint32_t i = 0; m->kernel && i < AGENTCG_MAX_CALLS; i++)
-		if (!m->calls[i] && !agentcg_kernel_get_call(m->kernel, i, &call) && call.cgroup_id)
-			agentcg_kernel_clear_call(m->kernel, i, call.cgroup_id);
+		if (!m->calls[i] && agentcg_kernel_call_at(m->kernel, i))
+			agentcg_kernel_clear_call(m->kernel, i, agentcg_kernel_call_at(m->kernel, i));
 	for (uint32_t i = 0; m->kernel && i < AGENTCG_MAX_SESSIONS; i++)
-		if (!m->sessions[i] && !agentcg_kernel_get_session(m->kernel, i, &session) &&
-		    session.cgroup_id)
+		if (!m->sessions[i] && agentcg_kernel_session_at(m->kernel, i))
 			agentcg_kernel_clear_session(m->kernel, i);
 	agentcg_manager_write_pool(m);
 }

@@ -31,10 +31,17 @@ const char *agentcg_call_name(const struct call *c, char buf[AGENTCG_CALL_NAME_M
 
 struct call *agentcg_call_find(struct manager *m, const char *name)
 {
+	const char *leaf = strrchr(name, '/');
 	char buf[AGENTCG_CALL_NAME_MAX];
+	struct session *s = NULL;
 
-	for (uint32_t i = 0; i < m->nr_calls; i++)
-		if (m->calls[i] && streq(agentcg_call_name(m->calls[i], buf), name))
+	if (leaf && (size_t)(leaf - name) < sizeof(buf)) {
+		snprintf(buf, sizeof(buf), "%.*s", (int)(leaf - name), name);
+		s = agentcg_session_find(m, buf);
+	}
+	for (uint32_t i = 0; s && i < m->nr_calls; i++)
+		if (m->calls[i] && m->calls[i]->session == s &&
+		    streq(agentcg_call_name(m->calls[i], buf), name))
 			return m->calls[i];
 	return NULL;
 }
@@ -67,7 +74,8 @@ uint64_t agentcg_call_usage(const struct call *c)
 static int take_slot(struct call *c)
 {
 	struct manager *m = c->m;
-	int slot = m->kernel ? agentcg_kernel_find_call(m->kernel, c->id) : -ENOENT;
+	/* A group that was made just now has none. */
+	int slot = m->kernel && m->adopting ? agentcg_kernel_find_call(m->kernel, c->id) : -ENOENT;
 
 	if (slot < 0 || m->calls[slot])
 		for (slot = 0; slot < AGENTCG_MAX_CALLS && m->calls[slot]; slot++)
@@ -97,7 +105,8 @@ static void drop_slot(struct call *c)
 	c->slot = UINT32_MAX;
 }
 
-int agentcg_call_publish(struct call *c)
+/* @fresh: a group that was made just now has no usage, and the policy does not know it. */
+static int publish(struct call *c, bool fresh)
 {
 	struct manager *m = c->m;
 	struct agentcg_call v = {
@@ -114,21 +123,32 @@ int agentcg_call_publish(struct call *c)
 		return 0;
 	/* Slots above the counts are not looked at: raise them first. */
 	r = agentcg_manager_write_pool(m);
-	known = agentcg_kernel_find_call(m->kernel, c->id) == (int)c->slot;
+	known = !fresh && agentcg_kernel_find_call(m->kernel, c->id) == (int)c->slot;
 	if (!r)
 		r = agentcg_kernel_set_call(m->kernel, c->slot, &v);
 	/* One that the policy knows has its gate. */
 	if (!r && !known)
 		r = agentcg_kernel_adopt(m->kernel, c->id,
-					 agentcg_call_usage(c) + m->policy.step_min);
+					 (fresh ? 0 : agentcg_call_usage(c)) + m->policy.step_min);
 	if (!r)
 		r = agentcg_session_publish(c->session);
 	return r;
 }
 
+int agentcg_call_publish(struct call *c)
+{
+	return publish(c, false);
+}
+
 /* ---- the leaf ----------------------------------------------------------- */
 
-static int write_cpu(struct call *c)
+/* What a file of a group says that was just made need not be written. */
+static int write_unless(bool fresh, int fd, const char *file, uint64_t value, uint64_t is)
+{
+	return fresh && value == is ? 0 : agentcg_cgroup_write_u64(fd, file, value);
+}
+
+static int write_cpu(struct call *c, bool fresh)
 {
 	char max[64] = "max 100000";
 	int r;
@@ -136,12 +156,14 @@ static int write_cpu(struct call *c)
 	/* Thousandths of a CPU, as usec of a period of 100 ms. */
 	if (c->grant.cpu_max != AGENTCG_NONE)
 		snprintf(max, sizeof(max), "%llu 100000", (unsigned long long)c->grant.cpu_max * 100);
-	r = agentcg_cgroup_write_u64(c->fd, "cpu.weight", agentcg_grant_cpu_weight(&c->grant));
-	return r ?: agentcg_cgroup_write(c->fd, "cpu.max", max);
+	r = write_unless(fresh, c->fd, "cpu.weight", agentcg_grant_cpu_weight(&c->grant), 100);
+	if (r || (fresh && c->grant.cpu_max == AGENTCG_NONE))
+		return r;
+	return agentcg_cgroup_write(c->fd, "cpu.max", max);
 }
 
-/* What the files of the leaf say; without the policy also memory.low. */
-static int write_leaf(struct call *c)
+/* What the files of the leaf say; without the policy also memory.low.  @fresh: they are as the kernel made them. */
+static int write_leaf(struct call *c, bool fresh)
 {
 	struct manager *m = c->m;
 	uint64_t low = 0;
@@ -152,22 +174,22 @@ static int write_leaf(struct call *c)
 	else if (!m->kernel && c->session->grant.priority > AGENTCG_PRIORITY_NORMAL)
 		low = c->grant.memory;
 
-	r = agentcg_cgroup_write_u64(c->fd, "memory.max", c->grant.memory_max);
+	r = write_unless(fresh, c->fd, "memory.max", c->grant.memory_max, AGENTCG_CGROUP_MAX);
 	if (!r)
-		r = agentcg_cgroup_write_u64(c->fd, "memory.low", low);
+		r = write_unless(fresh, c->fd, "memory.low", low, 0);
 	if (!r && !c->agent)
 		r = agentcg_cgroup_write(c->fd, "memory.oom.group", "1");
 	if (!r && !c->agent)
 		r = agentcg_cgroup_write_u64(c->fd, "pids.max", min_u64(c->grant.pids_max, m->policy.pids_max));
 	/* Not there on machines whose cpu controller is taken. */
-	if (!r && agentcg_cgroup_has(c->fd, "cpu"))
-		r = write_cpu(c);
+	if (!r && c->session->has_cpu)
+		r = write_cpu(c, fresh);
 	return r;
 }
 
 int agentcg_call_apply(struct call *c)
 {
-	return write_leaf(c) ?: agentcg_call_publish(c);
+	return write_leaf(c, false) ?: agentcg_call_publish(c);
 }
 
 static int open_leaf(struct call *c, const char *name)
@@ -238,7 +260,7 @@ static void freep(struct call **c)
 int agentcg_call_new(struct session *s, const struct call_birth *birth, struct call **ret)
 {
 	_cleanup_(freep) struct call *c = alloc_call(s);
-	char buf[AGENTCG_CALL_NAME_MAX];
+	char buf[AGENTCG_CALL_NAME_MAX], events[128];
 	const char *leaf;
 	int r;
 
@@ -260,11 +282,14 @@ int agentcg_call_new(struct session *s, const struct call_birth *birth, struct c
 		return -errno;
 	r = open_leaf(c, leaf);
 	if (!r)
-		r = write_leaf(c);
+		r = write_leaf(c, true);
 	if (!r)
 		r = take_slot(c);
 	if (!r)
-		r = agentcg_call_publish(c);
+		r = publish(c, true);
+	/* That it is empty is no event: without this there would be one at once. */
+	if (!r && pread(c->events_fd, events, sizeof(events), 0) < 0)
+		r = -errno;
 	/* With the record it is whole: a restarted daemon will keep it. */
 	if (!r)
 		r = agentcg_record_save_call(c);
@@ -344,7 +369,7 @@ int agentcg_call_adopt(struct session *s, const char *name, struct call **ret)
 	if (!r)
 		r = agentcg_record_load_call(c);
 	if (r >= 0)
-		r = write_leaf(c);
+		r = write_leaf(c, false);
 	if (!r)
 		r = take_slot(c);
 	if (!r)

@@ -63,6 +63,7 @@ struct call {
 
 	bool ending;
 	bool oom_told;
+	bool learned;			/* it is in the history */
 	uint64_t ending_since;		/* CLOCK_MONOTONIC */
 	sd_event_source *retry;
 	sd_varlink *end_link;		/* who waits for the result */

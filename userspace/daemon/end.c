@@ -31,6 +31,19 @@ uint64_t agentcg_end_held_usec(const struct agentcg_state *state)
 	return ns / NSEC_PER_USEC;
 }
 
+/* Its file is open: one read.  What cannot be read may be. */
+static bool is_populated(const struct call *c)
+{
+	uint64_t populated;
+	char buf[256];
+	ssize_t n = pread(c->events_fd, buf, sizeof(buf) - 1, 0);
+
+	if (n < 0)
+		return true;
+	buf[n] = 0;
+	return agentcg_cgroup_find_key(buf, "populated", &populated) < 0 || populated;
+}
+
 static uint64_t local_event(int fd, const char *key)
 {
 	uint64_t v;
@@ -71,9 +84,10 @@ static void take_stock(struct call *c)
 		.holds = state.holds,
 		.throttles = state.throttles,
 		.oom_kills = local_event(c->fd, "oom_kill"),
-		.oom_level = oom_level(c),
-		.stuck = agentcg_cgroup_populated(c->fd) > 0,
+		.stuck = is_populated(c),
 	};
+	if (r->oom_kills)
+		r->oom_level = oom_level(c);
 	agentcg_cgroup_read_u64(c->fd, "memory.peak", &r->peak);
 	if (agentcg_cgroup_read_key(c->fd, "pids.events", "max", &r->pids_exceeded) < 0)
 		r->pids_exceeded = 0;
@@ -129,7 +143,7 @@ static bool go_on(struct call *c)
 {
 	uint64_t age = now_usec(CLOCK_MONOTONIC) - c->ending_since;
 
-	if (agentcg_cgroup_populated(c->fd) == 0) {
+	if (!is_populated(c)) {
 		if (finish(c) == 0)
 			return true;
 	} else {
@@ -180,7 +194,7 @@ void agentcg_call_end(struct call *c, sd_varlink *link)
 void agentcg_call_leave(struct call *c, sd_varlink *link)
 {
 	c->link = NULL;
-	if (!(c->grant.detach || c->placed) || agentcg_cgroup_populated(c->fd) <= 0) {
+	if (!(c->grant.detach || c->placed) || !is_populated(c)) {
 		agentcg_call_end(c, link);
 		return;
 	}

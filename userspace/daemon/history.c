@@ -8,6 +8,9 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "journal.h"
+#include "recent.h"
+
 /* PRAGMA application_id: "agcg", so that a foreign database is not written to. */
 #define APPLICATION_ID		0x61676367
 #define SCHEMA_VERSION		1
@@ -45,6 +48,8 @@ struct history {
 	pthread_t copier;
 	bool has_copier;
 	atomic_bool copied;		/* the copier is done */
+	struct journal *journal;	/* NULL: rows go straight to the database */
+	struct recent *recent;
 	sqlite3_stmt *statements[NR_STATEMENTS];
 };
 
@@ -301,6 +306,16 @@ static int prepare(struct history *h, const char *file, char *why)
 	return r;
 }
 
+/* What an earlier daemon left there is put where it belongs. */
+static void open_journal(struct history *h)
+{
+	_cleanup_free_ char *file = NULL;
+
+	if (asprintf(&file, "%s.new", h->file) < 0 || agentcg_journal_open(file, &h->journal) < 0)
+		return;
+	agentcg_history_fold(h);
+}
+
 static int open_once(const char *file, const struct history_bounds *bounds, struct history **ret,
 		     char *why)
 {
@@ -312,7 +327,8 @@ static int open_once(const char *file, const struct history_bounds *bounds, stru
 		return refuse(why, -ENOMEM, "%s: out of memory", file);
 	h->bounds = bounds ? *bounds : defaults;
 	h->file = strdup(file);
-	if (!h->file)
+	h->recent = calloc(1, sizeof(*h->recent));
+	if (!h->file || !h->recent)
 		return refuse(why, -ENOMEM, "%s: out of memory", file);
 	/* What users run is nobody else's business; sqlite gives -wal and -shm the same mode. */
 	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -331,6 +347,7 @@ static int open_once(const char *file, const struct history_bounds *bounds, stru
 		refuse(why, r, "%s: %s", file, sqlite3_errmsg(h->db));
 	if (r < 0)
 		return r;
+	open_journal(h);
 	*ret = TAKE_PTR(h);
 	return 0;
 }
@@ -374,10 +391,13 @@ struct history *agentcg_history_close(struct history *h)
 {
 	if (!h)
 		return NULL;
+	agentcg_history_fold(h);	/* or the next one does */
+	agentcg_journal_close(h->journal);
 	join_copier(h);
 	for (size_t i = 0; i < NR_STATEMENTS; i++)
 		sqlite3_finalize(h->statements[i]);
 	sqlite3_close(h->db);
+	free(h->recent);
 	free(h->file);
 	free(h);
 	return NULL;
@@ -468,7 +488,50 @@ int agentcg_history_add(struct history *h, uid_t uid, const char *kind,
 		r = run(h, COMMIT);
 	if (r < 0)
 		run(h, ROLLBACK);
+	else
+		agentcg_recent_add(h->recent, uid, kind, o);
 	return r;
+}
+
+/* Killed in between, it is done again by the next daemon: rows that are there are not added twice. */
+int agentcg_history_fold(struct history *h)
+{
+	const struct journal_row *rows;
+	size_t n;
+	int r;
+
+	if (!h || !h->journal)
+		return 0;
+	n = agentcg_journal_rows(h->journal, &rows);
+	if (!n)
+		return 0;
+	r = run(h, BEGIN);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		r = insert(h, rows[i].uid, rows[i].kind, &rows[i].o);
+		if (r >= 0)
+			r = trim(h, rows[i].uid, rows[i].kind);
+	}
+	if (r >= 0)
+		r = run(h, COMMIT);
+	if (r < 0) {
+		run(h, ROLLBACK);
+		return r;
+	}
+	return agentcg_journal_empty(h->journal);
+}
+
+int agentcg_history_note(struct history *h, uid_t uid, const char *kind, const struct observation *o)
+{
+	int r = h && h->journal ? agentcg_journal_add(h->journal, uid, kind, o) : -ENOBUFS;
+
+	if (r < 0) {
+		r = agentcg_history_fold(h);
+		return r < 0 ? r : agentcg_history_add(h, uid, kind, o);
+	}
+	agentcg_recent_add(h->recent, uid, kind, o);
+	return 1;
 }
 
 static uint64_t get(sqlite3_stmt *s, int at)
@@ -484,14 +547,12 @@ static uint64_t get_or_none(sqlite3_stmt *s, int at)
 }
 
 /* @text: NULL if the statement has no such parameter. */
-static int read_rows(struct history *h, enum statement which, uid_t uid, const char *text,
+static int query(struct history *h, enum statement which, uid_t uid, const char *text,
 		     struct observation *out, size_t max)
 {
 	sqlite3_stmt *s;
 	int n = 0, code;
 
-	if (!h)
-		return 0;
 	s = h->statements[which];
 	bind(s, 1, uid);
 	if (text)
@@ -514,10 +575,45 @@ static int read_rows(struct history *h, enum statement which, uid_t uid, const c
 	return to_errno(code) < 0 ? to_errno(code) : n;
 }
 
+static int read_rows(struct history *h, enum recent_kind of, uid_t uid, const char *text,
+		     struct observation *out, size_t max)
+{
+	static const enum statement statements[] = {
+		[AGENTCG_RECENT_OF_KIND] = READ_KIND, [AGENTCG_RECENT_OF_FAMILY] = READ_FAMILY,
+		[AGENTCG_RECENT_ALL] = READ_USER, [AGENTCG_RECENT_DECLARED] = READ_DECLARED,
+	};
+	const struct recent_list *known;
+	struct recent_list *list;
+	int n;
+
+	if (!h)
+		return 0;
+	if (max > AGENTCG_OBSERVATIONS_MAX) {
+		agentcg_history_fold(h);
+		return query(h, statements[of], uid, text, out, max);
+	}
+	known = agentcg_recent_find(h->recent, of, uid, text ?: "");
+	if (!known) {
+		struct observation runs[AGENTCG_OBSERVATIONS_MAX];
+
+		agentcg_history_fold(h);	/* what cannot be added is not seen, either */
+		n = query(h, statements[of], uid, text, runs, ARRAY_SIZE(runs));
+		if (n < 0)
+			return n;
+		list = agentcg_recent_make(h->recent, of, uid, text ?: "");
+		list->n = (size_t)n;
+		memcpy(list->runs, runs, list->n * sizeof(runs[0]));
+		known = list;
+	}
+	n = (int)min_u64(known->n, max);
+	memcpy(out, known->runs, (size_t)n * sizeof(*out));
+	return n;
+}
+
 int agentcg_history_read_kind(struct history *h, uid_t uid, const char *kind,
 			      struct observation *out, size_t max)
 {
-	return read_rows(h, READ_KIND, uid, kind, out, max);
+	return read_rows(h, AGENTCG_RECENT_OF_KIND, uid, kind, out, max);
 }
 
 int agentcg_history_read_family(struct history *h, uid_t uid, const char *kind,
@@ -525,18 +621,18 @@ int agentcg_history_read_family(struct history *h, uid_t uid, const char *kind,
 {
 	char family[AGENTCG_KIND_MAX];
 
-	return read_rows(h, READ_FAMILY, uid, agentcg_kind_family(family, kind), out, max);
+	return read_rows(h, AGENTCG_RECENT_OF_FAMILY, uid, agentcg_kind_family(family, kind), out, max);
 }
 
 int agentcg_history_read_user(struct history *h, uid_t uid, struct observation *out, size_t max)
 {
-	return read_rows(h, READ_USER, uid, NULL, out, max);
+	return read_rows(h, AGENTCG_RECENT_ALL, uid, NULL, out, max);
 }
 
 unsigned int agentcg_history_trust(struct history *h, uid_t uid)
 {
 	struct observation runs[TRUST_RUNS];
-	int n = read_rows(h, READ_DECLARED, uid, NULL, runs, ARRAY_SIZE(runs));
+	int n = read_rows(h, AGENTCG_RECENT_DECLARED, uid, NULL, runs, ARRAY_SIZE(runs));
 
 	return n < 0 ? 100 : agentcg_predict_trust(runs, (size_t)n);
 }

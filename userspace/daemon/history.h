@@ -52,6 +52,15 @@ int agentcg_history_add(struct history *h, uid_t uid, const char *kind,
 			const struct observation *o);
 
 /*
+ * The same, but on disk only, to be folded into the database later, which takes
+ * a tenth of the time.  1: do fold; 0: it is in the database already.
+ */
+int agentcg_history_note(struct history *h, uid_t uid, const char *kind,
+			 const struct observation *o);
+/* All rows that were noted, in one transaction. */
+int agentcg_history_fold(struct history *h);
+
+/*
  * The newest rows of a user, newest first, at most @max; returns how many.
  * Family: of all kinds whose first word is that of @kind.
  */

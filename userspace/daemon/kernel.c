@@ -63,6 +63,10 @@ struct kernel {
 	agentcg_kernel_event_t on_event;
 	void *userdata;
 	int nr_cpus;
+	/* What is in the maps that nobody else writes: the cgroup_id of each slot, and the pool. */
+	uint64_t sessions[AGENTCG_MAX_SESSIONS];
+	uint64_t calls[AGENTCG_MAX_CALLS];
+	struct agentcg_pool pool;
 };
 
 /* ---- the pins ----------------------------------------------------------- */
@@ -206,6 +210,25 @@ static int load(const struct agentcg_pool *pool, bool psi)
 	return r;
 }
 
+/* The first field of all values, which is the cgroup_id; one system call for them all. */
+static int read_ids(struct kernel *k, enum pinned_map which, uint64_t *ids)
+{
+	uint32_t n = maps[which].max_entries, size = maps[which].value_size, next;
+	_cleanup_free_ uint32_t *keys = calloc(n, sizeof(*keys));
+	_cleanup_free_ char *values = calloc(n, size);
+	int r;
+
+	_Static_assert(!offsetof(struct agentcg_session, cgroup_id) && !offsetof(struct agentcg_call, cgroup_id), "the first");
+	if (!values || !keys)
+		return -ENOMEM;
+	r = bpf_map_lookup_batch(k->map_fd[which], NULL, &next, keys, values, &n, NULL);
+	if (r && r != -ENOENT)		/* that is: these were the last */
+		return r;
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(&ids[keys[i]], values + (size_t)i * size, sizeof(*ids));
+	return 0;
+}
+
 static int on_record(void *userdata, void *data, size_t size)
 {
 	struct kernel *k = userdata;
@@ -251,6 +274,10 @@ int agentcg_kernel_open(struct kernel **ret, const struct agentcg_pool *pool, bo
 	}
 	if (!r && k->nr_cpus < 0)
 		r = k->nr_cpus;
+	if (!r)
+		r = read_ids(k, MAP_SESSIONS, k->sessions);
+	if (!r)
+		r = read_ids(k, MAP_CALLS, k->calls);
 	if (!r) {
 		k->ring = ring_buffer__new(k->map_fd[MAP_EVENTS], on_record, k, NULL);
 		r = k->ring ? 0 : -errno;
@@ -297,21 +324,30 @@ bool agentcg_kernel_attached(void)
 int agentcg_kernel_set_pool(struct kernel *k, const struct agentcg_pool *pool)
 {
 	uint32_t zero = 0;
+	int r;
 
-	return bpf_map_update_elem(k->map_fd[MAP_POOL], &zero, pool, BPF_ANY);
+	if (!memcmp(&k->pool, pool, sizeof(*pool)))
+		return 0;
+	r = bpf_map_update_elem(k->map_fd[MAP_POOL], &zero, pool, BPF_ANY);
+	if (!r)
+		k->pool = *pool;
+	return r;
 }
 
-int agentcg_kernel_get_session(struct kernel *k, uint32_t slot, struct agentcg_session *ret)
+uint64_t agentcg_kernel_session_at(const struct kernel *k, uint32_t slot)
 {
-	return bpf_map_lookup_elem(k->map_fd[MAP_SESSIONS], &slot, ret);
+	return k->sessions[slot];
+}
+
+uint64_t agentcg_kernel_call_at(const struct kernel *k, uint32_t slot)
+{
+	return k->calls[slot];
 }
 
 int agentcg_kernel_find_session(struct kernel *k, uint64_t cgroup_id)
 {
-	struct agentcg_session v;
-
 	for (uint32_t slot = 0; slot < AGENTCG_MAX_SESSIONS; slot++)
-		if (!agentcg_kernel_get_session(k, slot, &v) && v.cgroup_id == cgroup_id)
+		if (k->sessions[slot] == cgroup_id)
 			return (int)slot;
 	return -ENOENT;
 }
@@ -319,60 +355,49 @@ int agentcg_kernel_find_session(struct kernel *k, uint64_t cgroup_id)
 /* An update copies a whole value in no order, so cgroup_id takes a second one. */
 int agentcg_kernel_set_session(struct kernel *k, uint32_t slot, const struct agentcg_session *session)
 {
-	struct agentcg_session v, now;
 	int r;
 
-	r = agentcg_kernel_get_session(k, slot, &now);
-	if (r)
-		return r;
-	if (now.cgroup_id != session->cgroup_id) {
-		v = *session;
+	if (k->sessions[slot] != session->cgroup_id) {
+		struct agentcg_session v = *session;
+
 		v.cgroup_id = 0;
 		r = bpf_map_update_elem(k->map_fd[MAP_SESSIONS], &slot, &v, BPF_ANY);
 		if (r)
 			return r;
 	}
-	return bpf_map_update_elem(k->map_fd[MAP_SESSIONS], &slot, session, BPF_ANY);
+	r = bpf_map_update_elem(k->map_fd[MAP_SESSIONS], &slot, session, BPF_ANY);
+	if (!r)
+		k->sessions[slot] = session->cgroup_id;
+	return r;
 }
 
 int agentcg_kernel_clear_session(struct kernel *k, uint32_t slot)
 {
 	struct agentcg_session v = {};
 
+	k->sessions[slot] = 0;
 	return bpf_map_update_elem(k->map_fd[MAP_SESSIONS], &slot, &v, BPF_ANY);
-}
-
-int agentcg_kernel_get_call(struct kernel *k, uint32_t slot, struct agentcg_call *ret)
-{
-	return bpf_map_lookup_elem(k->map_fd[MAP_CALLS], &slot, ret);
 }
 
 int agentcg_kernel_find_call(struct kernel *k, uint64_t cgroup_id)
 {
-	struct agentcg_call v;
 	uint32_t slot;
-	int r;
+	int r = bpf_map_lookup_elem(k->map_fd[MAP_CALL_SLOTS], &cgroup_id, &slot);
 
-	r = bpf_map_lookup_elem(k->map_fd[MAP_CALL_SLOTS], &cgroup_id, &slot);
-	if (!r)
-		r = agentcg_kernel_get_call(k, slot, &v);
 	if (r)
 		return r;
-	return v.cgroup_id == cgroup_id ? (int)slot : -ENOENT;
+	return slot < AGENTCG_MAX_CALLS && k->calls[slot] == cgroup_id ? (int)slot : -ENOENT;
 }
 
 int agentcg_kernel_set_call(struct kernel *k, uint32_t slot, const struct agentcg_call *call)
 {
 	struct agentcg_state zero = {};
-	struct agentcg_call v, now;
+	struct agentcg_call v;
 	int r;
 
-	r = agentcg_kernel_get_call(k, slot, &now);
-	if (r)
-		return r;
-	if (now.cgroup_id != call->cgroup_id) {
-		if (now.cgroup_id)	/* left by a daemon that was killed */
-			agentcg_kernel_clear_call(k, slot, now.cgroup_id);
+	if (k->calls[slot] != call->cgroup_id) {
+		if (k->calls[slot])	/* left by a daemon that was killed */
+			agentcg_kernel_clear_call(k, slot, k->calls[slot]);
 		v = *call;
 		v.cgroup_id = 0;
 		r = bpf_map_update_elem(k->map_fd[MAP_CALLS], &slot, &v, BPF_ANY);
@@ -382,9 +407,10 @@ int agentcg_kernel_set_call(struct kernel *k, uint32_t slot, const struct agentc
 			return r;
 	}
 	r = bpf_map_update_elem(k->map_fd[MAP_CALLS], &slot, call, BPF_ANY);
-	if (!r)
-		r = bpf_map_update_elem(k->map_fd[MAP_CALL_SLOTS], &call->cgroup_id, &slot, BPF_ANY);
-	return r;
+	if (r)
+		return r;
+	k->calls[slot] = call->cgroup_id;
+	return bpf_map_update_elem(k->map_fd[MAP_CALL_SLOTS], &call->cgroup_id, &slot, BPF_ANY);
 }
 
 int agentcg_kernel_clear_call(struct kernel *k, uint32_t slot, uint64_t cgroup_id)
@@ -395,6 +421,7 @@ int agentcg_kernel_clear_call(struct kernel *k, uint32_t slot, uint64_t cgroup_i
 	/* The id may meanwhile stand for another slot: leave that one. */
 	if (!bpf_map_lookup_elem(k->map_fd[MAP_CALL_SLOTS], &cgroup_id, &now) && now == slot)
 		bpf_map_delete_elem(k->map_fd[MAP_CALL_SLOTS], &cgroup_id);
+	k->calls[slot] = 0;
 	return bpf_map_update_elem(k->map_fd[MAP_CALLS], &slot, &v, BPF_ANY);
 }
 

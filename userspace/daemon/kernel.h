@@ -36,11 +36,13 @@ int agentcg_kernel_set_pool(struct kernel *k, const struct agentcg_pool *pool);
 int agentcg_kernel_find_session(struct kernel *k, uint64_t cgroup_id);
 int agentcg_kernel_find_call(struct kernel *k, uint64_t cgroup_id);
 
-int agentcg_kernel_get_session(struct kernel *k, uint32_t slot, struct agentcg_session *ret);
+/* The cgroup_id of what is in a slot; 0: it is free. */
+uint64_t agentcg_kernel_session_at(const struct kernel *k, uint32_t slot);
+uint64_t agentcg_kernel_call_at(const struct kernel *k, uint32_t slot);
+
 int agentcg_kernel_set_session(struct kernel *k, uint32_t slot, const struct agentcg_session *session);
 int agentcg_kernel_clear_session(struct kernel *k, uint32_t slot);
 
-int agentcg_kernel_get_call(struct kernel *k, uint32_t slot, struct agentcg_call *ret);
 /* A slot that is new for this cgroup starts with a zero state. */
 int agentcg_kernel_set_call(struct kernel *k, uint32_t slot, const struct agentcg_call *call);
 int agentcg_kernel_clear_call(struct kernel *k, uint32_t slot, uint64_t cgroup_id);

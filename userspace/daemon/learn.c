@@ -11,6 +11,9 @@
 /* In percent: whoever is mostly right gets what was asked for, to the byte. */
 #define TRUSTED		75
 
+/* Rows of so long a time go to the database at once. */
+#define FOLD_USEC	(250 * USEC_PER_MSEC)
+
 void agentcg_learn_open(struct manager *m, const char *file)
 {
 	char why[AGENTCG_WHY_MAX] = "";
@@ -26,6 +29,28 @@ void agentcg_learn_open(struct manager *m, const char *file)
 		agentcg_log(LOG_WARNING, "requests are not learned: %s", why);
 	else if (r > 0)
 		agentcg_log(LOG_WARNING, "%s", why);
+}
+
+/* Somebody may have spoilt the file: a new one, once for each time that happens. */
+static void begin_anew(struct manager *m)
+{
+	m->history = agentcg_history_close(m->history);
+	agentcg_learn_open(m, m->history_file);
+}
+
+static int on_fold(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct manager *m = userdata;
+	int r = agentcg_history_fold(m->history);
+
+	m->fold_source = sd_event_source_disable_unref(m->fold_source);
+	if (r == -EUCLEAN) {
+		begin_anew(m);	/* which folds them */
+		r = 0;
+	}
+	if (r < 0)
+		agentcg_log(LOG_WARNING, "cannot remember what calls needed: %s", strerror(-r));
+	return 0;
 }
 
 /* Runs of one session are more alike; a user's default session is of no kind. */
@@ -113,15 +138,16 @@ void agentcg_learn_run(struct call *c)
 	int r;
 
 	/* One whose client went away was cut short, and none of it says what it needed. */
-	if (c->agent || !*c->kind || c->fate == AGENTCG_FATE_CLOSED || !m->history)
+	if (c->agent || !*c->kind || c->fate == AGENTCG_FATE_CLOSED || c->learned || !m->history)
 		return;
-	r = agentcg_history_add(m->history, c->session->uid, c->kind, &o);
+	c->learned = true;
+	r = agentcg_history_note(m->history, c->session->uid, c->kind, &o);
 	if (r == -EUCLEAN) {
-		/* Somebody has spoilt the file: a new one, once for each time that happens. */
-		m->history = agentcg_history_close(m->history);
-		agentcg_learn_open(m, m->history_file);
-		r = agentcg_history_add(m->history, c->session->uid, c->kind, &o);
+		begin_anew(m);
+		r = agentcg_history_note(m->history, c->session->uid, c->kind, &o);
 	}
+	if (r > 0 && !m->fold_source)
+		sd_event_add_time_relative(m->event, &m->fold_source, CLOCK_MONOTONIC, FOLD_USEC, 0, on_fold, m);
 	if (r < 0)
 		agentcg_log(LOG_WARNING, "cannot remember what a call needed: %s", strerror(-r));
 }

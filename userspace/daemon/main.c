@@ -37,8 +37,8 @@
 #include "scheduler.h"
 #include "varlink.h"
 
-/* A connection and two files for each call, a file for each session. */
-#define FILES_MAX	(4 * AGENTCG_MAX_CALLS)
+/* A connection and two files for each call, a file for each session, and some. */
+#define FILES_MAX	(4 * AGENTCG_MAX_CALLS + AGENTCG_MAX_SESSIONS)
 
 struct options {
 	const char *policy;

@@ -72,6 +72,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 	sd_event_source_disable_unref(m->kernel_source);
 	agentcg_kernel_close(m->kernel);
 	agentcg_scheduler_free(m->scheduler);
+	sd_event_source_disable_unref(m->fold_source);
 	agentcg_history_close(m->history);
 	agentcg_closep(&m->pins_fd);
 	agentcg_policy_done(&m->policy);

@@ -14,6 +14,8 @@
 #include "policy.h"
 #include "util.h"
 
+#define AGENTCG_SESSION_BUCKETS	1024	/* a few sessions in each, should there be as many as can be */
+
 struct attachment;
 struct call;
 struct follow;
@@ -57,6 +59,7 @@ struct manager {
 	struct scheduler *scheduler;	/* of CPU time */
 	struct history *history;	/* of calls; NULL: nothing is learned */
 	const char *history_file;
+	sd_event_source *fold_source;	/* rows are to go to the database */
 
 	/* Indexed by slot, in the maps of the policy too. */
 	struct session *sessions[AGENTCG_MAX_SESSIONS];
@@ -64,6 +67,7 @@ struct manager {
 	uint32_t nr_sessions;		/* all used slots are below */
 	uint32_t nr_calls;
 	uint32_t arrivals;		/* of sessions, ever */
+	struct session *by_name[AGENTCG_SESSION_BUCKETS];	/* lists of those in a slot */
 
 	struct watcher *watchers;
 };

@@ -23,12 +23,22 @@ bool agentcg_session_name_valid(const char *name)
 	return n && n <= AGENTCG_SESSION_NAME_MAX && strchr(first, name[0]) && strspn(name, rest) == n;
 }
 
+static struct session **bucket(struct manager *m, const char *name)
+{
+	uint32_t hash = 0x811c9dc5;	/* FNV-1a */
+
+	for (const char *p = name; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 0x01000193;
+	return &m->by_name[hash % AGENTCG_SESSION_BUCKETS];
+}
+
 struct session *agentcg_session_find(struct manager *m, const char *name)
 {
-	for (uint32_t i = 0; i < m->nr_sessions; i++)
-		if (m->sessions[i] && streq(m->sessions[i]->name, name))
-			return m->sessions[i];
-	return NULL;
+	struct session *s = *bucket(m, name);
+
+	while (s && !streq(s->name, name))
+		s = s->next;
+	return s;
 }
 
 uint32_t agentcg_session_count(const struct manager *m, uid_t uid)
@@ -58,6 +68,7 @@ char *agentcg_session_path(const struct session *s)
 static int take_slot(struct session *s)
 {
 	struct manager *m = s->m;
+	struct session **first = bucket(m, s->name);
 	int slot = m->kernel ? agentcg_kernel_find_session(m->kernel, s->id) : -ENOENT;
 
 	if (slot < 0 || m->sessions[slot])
@@ -67,6 +78,8 @@ static int take_slot(struct session *s)
 		return -ENOSPC;
 	s->slot = (uint32_t)slot;
 	m->sessions[slot] = s;
+	s->next = *first;
+	*first = s;
 	if (s->slot >= m->nr_sessions)
 		m->nr_sessions = s->slot + 1;
 	return 0;
@@ -78,6 +91,11 @@ static void drop_slot(struct session *s)
 
 	if (s->slot == UINT32_MAX)
 		return;
+	for (struct session **p = bucket(m, s->name); *p; p = &(*p)->next)
+		if (*p == s) {
+			*p = s->next;
+			break;
+		}
 	m->sessions[s->slot] = NULL;
 	while (m->nr_sessions && !m->sessions[m->nr_sessions - 1])
 		m->nr_sessions--;
@@ -115,7 +133,7 @@ static int write_group(struct session *s)
 	r = agentcg_cgroup_write_u64(s->fd, "memory.max", s->grant.budget);
 	if (!r)
 		r = agentcg_cgroup_write_u64(s->fd, "memory.low", low);
-	if (!r && agentcg_cgroup_has(s->fd, "cpu"))
+	if (!r && s->has_cpu)
 		r = agentcg_cgroup_write_u64(s->fd, "cpu.weight",
 					     agentcg_priority_cpu_weight(s->grant.priority));
 	return r;
@@ -137,7 +155,7 @@ static int open_group(struct session *s)
 	if (!r)
 		r = agentcg_cgroup_enable(s->fd, "pids");
 	if (!r)
-		agentcg_cgroup_enable(s->fd, "cpu");	/* good to have */
+		s->has_cpu = agentcg_cgroup_enable(s->fd, "cpu") >= 0;	/* good to have */
 	return r;
 }
 

@@ -14,6 +14,7 @@
 struct session {
 	struct manager *m;
 	uint32_t slot;
+	struct session *next;		/* in its bucket of manager->by_name */
 	char name[AGENTCG_SESSION_NAME_MAX + 1];
 	uid_t uid;			/* its owner */
 	uint32_t arrival;
@@ -26,6 +27,7 @@ struct session {
 
 	int fd;
 	uint64_t id;
+	bool has_cpu;			/* its leaves have the files of the cpu controller */
 	uint32_t calls_ever;		/* numbers the leaves */
 	uint32_t nr_calls;
 	uint64_t requested;		/* sum over its calls */

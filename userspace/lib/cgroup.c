@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+/* Bytes that any read of a cgroup file returns at once, if there are so many. */
+#define SMALL	1024
+
 int agentcg_cgroup_mount(char **ret)
 {
 	FILE *f = setmntent("/proc/self/mounts", "re");
@@ -84,6 +87,9 @@ ssize_t agentcg_cgroup_read(int dirfd, const char *file, char *buf, size_t size)
 		if (n == 0)
 			break;
 		len += (size_t)n;
+		/* Small files are shown as a whole by one read: what does not fill the buffer was all. */
+		if (len < size - 1 && len < SMALL)
+			break;
 	}
 	if (len && buf[len - 1] == '\n')
 		len--;
