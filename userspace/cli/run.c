@@ -30,6 +30,7 @@ static const char help[] =
 	"      --deadline T       when it should be done: before its equals as that comes closer\n"
 	"      --on-pressure W    when memory stays short for long: throttle, freeze or kill it\n"
 	"      --detach           what it leaves running goes on, as a call of its session\n"
+	"      --no-wait          begin at once, or fail, where it would wait for room to begin\n"
 	"      --json             write the result as JSON to standard error\n"
 	"      --result FILE      write the result as JSON to FILE\n"
 	"      --socket PATH      where the daemon listens ($AGENTCG_SOCKET)\n"
@@ -49,7 +50,7 @@ struct options {
 
 enum {
 	SESSION = OPT_FIRST, PRIORITY, MEMORY, MEMORY_MAX, CPU, CPU_MAX, PIDS_MAX, TIMEOUT, DURATION,
-	LATENCY, DEADLINE, ON_PRESSURE, DETACH, JSON, RESULT, SOCKET,
+	LATENCY, DEADLINE, ON_PRESSURE, DETACH, NO_WAIT, JSON, RESULT, SOCKET,
 };
 
 static int take_time(const char *option, const char *value, uint64_t *ret)
@@ -139,6 +140,9 @@ static int take_option(struct options *o, int c)
 		if (r >= 0)
 			o->wish.priority = priority;
 		return r;
+	case NO_WAIT:
+		o->wish.wait = false;
+		return 0;
 	case JSON:
 		o->json = true;
 		return 0;
@@ -170,6 +174,7 @@ static int parse(int argc, char **argv, struct options *o, int *ret_exit)
 		{ "deadline", required_argument, NULL, DEADLINE },
 		{ "on-pressure", required_argument, NULL, ON_PRESSURE },
 		{ "detach", no_argument, NULL, DETACH },
+		{ "no-wait", no_argument, NULL, NO_WAIT },
 		{ "json", no_argument, NULL, JSON },
 		{ "result", required_argument, NULL, RESULT },
 		{ "socket", required_argument, NULL, SOCKET },

@@ -80,6 +80,9 @@ static int take_slot(struct call *c)
 		m->nr_calls = c->slot + 1;
 	c->session->nr_calls++;
 	c->session->requested += c->grant.memory;
+	m->requested += c->grant.memory;
+	if (c->agent)
+		c->session->agent = c;
 	return 0;
 }
 
@@ -94,6 +97,9 @@ static void drop_slot(struct call *c)
 		m->nr_calls--;
 	c->session->nr_calls--;
 	c->session->requested -= c->grant.memory;
+	m->requested -= c->grant.memory;
+	if (c->session->agent == c)
+		c->session->agent = NULL;
 	c->slot = UINT32_MAX;
 }
 
@@ -286,6 +292,7 @@ int agentcg_call_new(struct session *s, const struct call_birth *birth, struct c
 static int put_grant(struct call *c, const struct call_grant *grant)
 {
 	c->session->requested += grant->memory - c->grant.memory;
+	c->m->requested += grant->memory - c->grant.memory;
 	c->grant = *grant;
 	set_due(c);
 	return agentcg_call_apply(c) ?: agentcg_record_save_call(c);

@@ -6,6 +6,7 @@
  */
 #include "end.h"
 
+#include "admission.h"
 #include "cgroup.h"
 #include "decide.h"
 #include "kernel.h"
@@ -127,6 +128,7 @@ static int finish(struct call *c)
 	agentcg_session_publish(s);
 	agentcg_manager_write_pool(m);
 	agentcg_session_gc(s);
+	agentcg_admission_kick(m);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "policy.h"
 #include "util.h"
 
+struct admission;
 struct call;
 struct history;
 struct kernel;
@@ -58,6 +59,9 @@ struct manager {
 	uint32_t nr_sessions;		/* all used slots are below */
 	uint32_t nr_calls;
 	uint32_t arrivals;		/* of sessions, ever */
+	uint64_t requested;		/* bytes, by all calls */
+	uint64_t reserved;		/* bytes that sessions keep for themselves */
+	struct admission *admission;	/* of calls that wait to begin */
 
 	struct watcher *watchers;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <pwd.h>
 
+#include "admission.h"
 #include "decide.h"
 #include "notes.h"
 #include "session.h"
@@ -61,13 +62,16 @@ static int change_session(sd_varlink *link, struct session *s, uid_t uid, struct
 	keep_wishes(s, wish);
 	agentcg_grant_session(&policy, uid == 0, m->pool_max, unreserved(m, s), wish, &grant, &notes);
 
+	m->reserved += grant.reserve - before.reserve;
 	s->grant = grant;
 	s->automatic = false;
 	r = agentcg_session_apply(s);
 	if (r < 0) {
+		m->reserved += before.reserve - grant.reserve;
 		s->grant = before;
 		return r;
 	}
+	agentcg_admission_reload(m);
 	return reply_session(link, s, &notes);
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "admission.h"
 #include "call.h"
 #include "cgroup.h"
 #include "kernel.h"
@@ -66,6 +67,7 @@ static int take_slot(struct session *s)
 		return -ENOSPC;
 	s->slot = (uint32_t)slot;
 	m->sessions[slot] = s;
+	m->reserved += s->grant.reserve;
 	if (s->slot >= m->nr_sessions)
 		m->nr_sessions = s->slot + 1;
 	return 0;
@@ -78,6 +80,7 @@ static void drop_slot(struct session *s)
 	if (s->slot == UINT32_MAX)
 		return;
 	m->sessions[s->slot] = NULL;
+	m->reserved -= s->grant.reserve;
 	while (m->nr_sessions && !m->sessions[m->nr_sessions - 1])
 		m->nr_sessions--;
 	s->slot = UINT32_MAX;
@@ -276,7 +279,7 @@ void agentcg_session_gc(struct session *s)
 	char dir[AGENTCG_SESSION_NAME_MAX + 16];
 	struct manager *m = s->m;
 
-	if (s->nr_calls || !(s->automatic || s->closing))
+	if (s->nr_calls || s->nr_waiting || !(s->automatic || s->closing))
 		return;
 	dir_name(s, dir);
 	if (agentcg_cgroup_remove(m->pool_fd, dir) < 0) {
@@ -314,6 +317,7 @@ void agentcg_session_close(struct session *s, bool all)
 	uint32_t slot = s->slot, detached = 0;
 
 	s->closing = true;
+	agentcg_admission_close(s);
 	for (uint32_t i = 0; i < m->nr_calls; i++) {
 		struct call *c = m->calls[i];
 

@@ -24,6 +24,8 @@ struct session {
 	uint32_t calls_ever;		/* numbers the leaves */
 	uint32_t nr_calls;
 	uint64_t requested;		/* sum over its calls */
+	struct call *agent;		/* one of them, or NULL */
+	uint32_t nr_waiting;		/* calls that are to begin in it (admission.h) */
 
 	sd_event_source *retry;		/* rmdir again */
 	sd_varlink *close_link;		/* who waits for the end */

@@ -52,7 +52,23 @@ static SD_VARLINK_DEFINE_ENUM_TYPE(EventType,
 	SD_VARLINK_DEFINE_ENUM_VALUE(thawed),
 	SD_VARLINK_DEFINE_ENUM_VALUE(killed),
 	SD_VARLINK_DEFINE_ENUM_VALUE(timeout),
-	SD_VARLINK_DEFINE_ENUM_VALUE(oom));
+	SD_VARLINK_DEFINE_ENUM_VALUE(oom),
+	COMMENT("A call waits to begin; it has no name yet: call is its session's"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(queued),
+	COMMENT("It has waited and begins"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(admitted));
+
+static SD_VARLINK_DEFINE_ENUM_TYPE(Lacks,
+	COMMENT("Nothing; those before it go first"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(turn),
+	COMMENT("Others are to end first, as it said"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(after),
+	COMMENT("Its session, its user or the machine has as many calls as may be"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(calls),
+	COMMENT("Memory, of its session's budget"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(budget),
+	COMMENT("Memory, of the pool"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(memory));
 
 static SD_VARLINK_DEFINE_ENUM_TYPE(Scheduler,
 	COMMENT("agentcg's own: exact shares, classes, deadlines"),
@@ -191,6 +207,17 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Call,
 	FIELD_OPT(detached, BOOL),
 	FIELD(ageUSec, INT));
 
+static SD_VARLINK_DEFINE_STRUCT_TYPE(Waiting,
+	FIELD(session, STRING),
+	SD_VARLINK_DEFINE_FIELD(command, SD_VARLINK_STRING, SD_VARLINK_ARRAY),
+	COMMENT("Among all that wait, from 1 on; one that fits may begin before one that does not"),
+	FIELD(position, INT),
+	FIELD(priority, INT),
+	COMMENT("Bytes it is expected to need"),
+	FIELD(request, INT),
+	SD_VARLINK_DEFINE_FIELD_BY_TYPE(lacks, Lacks, 0),
+	FIELD(waitingUSec, INT));
+
 static SD_VARLINK_DEFINE_STRUCT_TYPE(Session,
 	FIELD(name, STRING),
 	FIELD(cgroup, STRING),
@@ -278,12 +305,20 @@ static SD_VARLINK_DEFINE_METHOD(BeginCall,
 	INPUT_OPT(priority, INT),
 	COMMENT("An Intent; what is wrong with it is told by InvalidIntent"),
 	INPUT_OPT(intent, OBJECT),
+	COMMENT("True: rather than fail for a quota of calls, or begin what could only be held for memory, it waits, by priority, "
+		"slack (deadline less duration) and arrival, until it may begin, and the reply comes then. That may take the policy's "
+		"QueueTimeout, a minute as a rule: give the reply longer. Then it begins all the same, if memory is what it lacks, or "
+		"fails with LimitExceeded. To hang up is to give up; after a restart of the daemon ask again. Do not wait for calls "
+		"that only you can end"),
+	INPUT_OPT(wait, BOOL),
 	OUTPUT(call, STRING),
 	OUTPUT(cgroup, STRING),
 	COMMENT("Index of the directory's descriptor, for CLONE_INTO_CGROUP"),
 	OUTPUT(cgroupFd, INT),
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(granted, Granted, 0),
-	COMMENT("What was not granted as asked, and why"),
+	COMMENT("How long it has waited, if it has"),
+	OUTPUT_OPT(queuedUSec, INT),
+	COMMENT("What was not granted as asked, and why; what it has waited for"),
 	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
 
 static SD_VARLINK_DEFINE_METHOD(AdjustCall,
@@ -313,7 +348,9 @@ static SD_VARLINK_DEFINE_METHOD(ClaimCall,
 static SD_VARLINK_DEFINE_METHOD(GetStatus,
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(pool, Pool, 0),
 	COMMENT("The caller's own; root sees all"),
-	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(sessions, Session, SD_VARLINK_ARRAY));
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(sessions, Session, SD_VARLINK_ARRAY),
+	COMMENT("Likewise: calls that wait to begin, in their order"),
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(waiting, Waiting, SD_VARLINK_ARRAY));
 
 static SD_VARLINK_DEFINE_METHOD(GetScheduler,
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(active, Scheduler, 0),
@@ -394,6 +431,8 @@ SD_VARLINK_DEFINE_INTERFACE(
 	ABOUT(vl_type_Killed, "A call that was killed with its session"),
 	ABOUT(vl_type_Pool, "The memory that all sessions share"),
 	ABOUT(vl_type_Call, "A tool call, in a group of its own"),
+	ABOUT(vl_type_Waiting, "A call that waits to begin"),
+	ABOUT(vl_type_Lacks, "What it waits for"),
 	ABOUT(vl_type_Session, "One agent's session"),
 	ABOUT(vl_type_Group, "A group that shares in the CPU time"),
 	ABOUT(vl_type_Result, "What became of a call"),
