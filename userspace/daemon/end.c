@@ -13,6 +13,7 @@
 #include "learn.h"
 #include "log.h"
 #include "session.h"
+#include "timeleft.h"
 #include "watch.h"
 
 /* The first look after a kill, doubled up to the second. */
@@ -121,6 +122,8 @@ static int finish(struct call *c)
 	r = agentcg_cgroup_remove(s->fd, agentcg_call_leaf(c, name));
 	if (r < 0)
 		return r;
+	if (!c->agent)
+		agentcg_time_ended(s, agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec));
 	if (m->kernel)
 		agentcg_kernel_clear_call(m->kernel, c->slot, c->id);
 	reply(c);

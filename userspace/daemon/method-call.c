@@ -11,6 +11,7 @@
 #include "decide.h"
 #include "scheduler.h"
 #include "session.h"
+#include "timeleft.h"
 #include "varlink.h"
 #include "watch.h"
 
@@ -186,6 +187,7 @@ void agentcg_begin_decide(struct begin *b, uint64_t waited_usec, struct notes *n
 		i->deadline_usec = max_u64(agentcg_sub(i->deadline_usec, waited_usec), 1);
 	agentcg_learn_wish(b->session, b->kind, &wish, &b->learned);
 	grant(b->session, b->uid, NULL, 0, &wish, &b->granted, notes);
+	agentcg_time_begin(b, notes);
 }
 
 int agentcg_begin_start(sd_varlink *link, const struct begin *b, uint64_t waited_usec, struct notes *notes)
@@ -198,11 +200,14 @@ int agentcg_begin_start(sd_varlink *link, const struct begin *b, uint64_t waited
 	struct call *c;
 	int r;
 
+	if (!b->wish.agent && !agentcg_time_left(b->session))
+		return agentcg_reply_limit(link, "usec of the session's timeLeft, which are over", b->session->time.total_usec);
 	r = agentcg_call_new(b->session, &birth, &c);
 	if (r == -ENOSPC)
 		return agentcg_reply_limit(link, "calls", AGENTCG_MAX_CALLS);
 	if (r < 0)
 		return r;
+	agentcg_time_begun(b->session);
 	agentcg_call_tie(c, link);
 	r = reply_begin(link, c, &b->learned, waited_usec, notes);
 	if (r < 0)
@@ -286,6 +291,7 @@ METHOD(adjust_call)
 	struct call_grant granted;
 	struct notes notes = {};
 	struct call *c;
+	uint64_t age;
 	uid_t uid;
 	int r;
 
@@ -301,8 +307,10 @@ METHOD(adjust_call)
 		return agentcg_reply_no_call(link, p.call);
 	wish.agent = c->agent;
 	wish.priority = p.priority;
-	grant(c->session, uid, &c->grant, agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec),
-	      &wish, &granted, &notes);
+	age = agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec);
+	grant(c->session, uid, &c->grant, age, &wish, &granted, &notes);
+	if (wish.intent.timeout_usec != AGENTCG_UNSET && !c->agent)
+		agentcg_time_adjust(c->session, age, &granted, &notes);
 	r = agentcg_call_adjust(c, &granted);
 	if (r >= 0)
 		r = build_grant(c, NULL, &v);

@@ -4,13 +4,43 @@
 #include "admission.h"
 #include "decide.h"
 #include "notes.h"
+#include "record.h"
 #include "session.h"
+#include "size.h"
+#include "timeleft.h"
 #include "varlink.h"
+
+/* A year: far from where sums overflow. */
+#define TIME_LEFT_MAX		(365 * 24 * 3600 * USEC_PER_SEC)
 
 struct open_parameters {
 	const char *name;
 	struct session_wish wish;
+	const char *time_left;
+	uint64_t time_left_usec;	/* AGENTCG_UNSET, or AGENTCG_NONE: no end */
+	uint64_t calls_left;		/* AGENTCG_UNSET */
 };
+
+/* A time as in an intent, or "none".  Whether it could be read. */
+static bool read_time_left(struct open_parameters *p)
+{
+	if (!p->time_left)
+		return p->calls_left == AGENTCG_UNSET || p->calls_left < AGENTCG_CALLS_UNKNOWN;
+	p->time_left_usec = AGENTCG_NONE;
+	return streq(p->time_left, "none") ||
+	       (agentcg_parse_time(p->time_left, &p->time_left_usec, NULL) >= 0 && p->time_left_usec &&
+		p->time_left_usec <= TIME_LEFT_MAX);
+}
+
+static void set_time(struct session *s, const struct open_parameters *p)
+{
+	uint32_t calls = p->calls_left == AGENTCG_UNSET ? AGENTCG_CALLS_UNKNOWN : (uint32_t)p->calls_left;
+
+	if (p->time_left)
+		agentcg_time_set(s, p->time_left_usec, calls);
+	else if (p->calls_left != AGENTCG_UNSET)
+		s->time.calls_left = calls;
+}
 
 /* What others have not reserved, and the pool does not need itself. */
 static uint64_t unreserved(const struct manager *m, const struct session *except)
@@ -43,8 +73,10 @@ static int reply_session(sd_varlink *link, struct session *s, struct notes *note
 }
 
 /* The owner's (or root's) new wishes for a session that is there. */
-static int change_session(sd_varlink *link, struct session *s, uid_t uid, struct session_wish *wish)
+static int change_session(sd_varlink *link, struct session *s, uid_t uid, struct open_parameters *p)
 {
+	struct session_wish *wish = &p->wish;
+	struct session_time time = s->time;
 	struct session_grant before = s->grant, grant;
 	struct agentcg_session_policy policy;
 	struct manager *m = s->m;
@@ -64,11 +96,13 @@ static int change_session(sd_varlink *link, struct session *s, uid_t uid, struct
 
 	m->reserved += grant.reserve - before.reserve;
 	s->grant = grant;
+	set_time(s, p);
 	s->automatic = false;
 	r = agentcg_session_apply(s);
 	if (r < 0) {
 		m->reserved += before.reserve - grant.reserve;
 		s->grant = before;
+		s->time = time;
 		return r;
 	}
 	agentcg_admission_reload(m);
@@ -115,10 +149,13 @@ METHOD(open_session)
 		{ "priority", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_priority, offsetof(struct open_parameters, wish.priority), 0 },
 		{ "budget", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct open_parameters, wish.budget), 0 },
 		{ "reserve", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct open_parameters, wish.reserve), 0 },
+		{ "timeLeft", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_const_string, offsetof(struct open_parameters, time_left), 0 },
+		{ "callsLeft", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct open_parameters, calls_left), 0 },
 		{}
 	};
 	struct open_parameters p = {
 		.wish = { AGENTCG_UNSET_PRIORITY, AGENTCG_UNSET, AGENTCG_UNSET },
+		.time_left_usec = AGENTCG_UNSET, .calls_left = AGENTCG_UNSET,
 	};
 	struct manager *m = userdata;
 	struct notes notes = {};
@@ -129,6 +166,8 @@ METHOD(open_session)
 	r = sd_varlink_dispatch(link, parameters, table, &p);
 	if (r)
 		return r;
+	if (!read_time_left(&p))
+		return sd_varlink_error_invalid_parameter_name(link, p.time_left ? "timeLeft" : "callsLeft");
 	/* Less than a MiB, and nothing could run. */
 	if (p.wish.budget < MIB)
 		return sd_varlink_error_invalid_parameter_name(link, "budget");
@@ -139,11 +178,19 @@ METHOD(open_session)
 	if (s) {
 		if (uid != 0 && uid != s->uid)
 			return agentcg_reply_denied(link, "the session belongs to another user; choose another name");
-		return change_session(link, s, uid, &p.wish);
+		return change_session(link, s, uid, &p);
 	}
 	s = NULL;
 	r = agentcg_session_make(link, m, p.name, uid, &p.wish, false, &notes, &s);
-	return s ? reply_session(link, s, &notes) : r;
+	if (!s)
+		return r;
+	if (p.time_left || p.calls_left != AGENTCG_UNSET) {
+		set_time(s, &p);
+		r = agentcg_record_save_session(s);
+		if (r < 0)
+			agentcg_session_close(s, true);
+	}
+	return r < 0 ? r : reply_session(link, s, &notes);
 }
 
 METHOD(close_session)

@@ -41,6 +41,8 @@ int agentcg_record_save_session(const struct session *s)
 		NUMBER("priority", s->grant.priority),
 		NUMBER("reserve", s->grant.reserve),
 		MAYBE("budget", s->grant.budget),
+		NUMBER("timeDueUSec", s->time.due_usec),
+		NUMBER("timeTotalUSec", s->time.total_usec),
 		SD_JSON_BUILD_PAIR_BOOLEAN("automatic", s->automatic));
 	return r < 0 ? r : save(s->fd, v);
 }
@@ -53,6 +55,8 @@ int agentcg_record_load_session(struct session *s)
 		{ "priority", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct session, grant.priority), SD_JSON_MANDATORY },
 		{ "reserve", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, grant.reserve), 0 },
 		{ "budget", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, grant.budget), 0 },
+		{ "timeDueUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, time.due_usec), 0 },
+		{ "timeTotalUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, time.total_usec), 0 },
 		{ "automatic", SD_JSON_VARIANT_BOOLEAN, sd_json_dispatch_stdbool, offsetof(struct session, automatic), 0 },
 		{}
 	};

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "priority.h"
 #include "record.h"
+#include "timeleft.h"
 
 #define RMDIR_RETRY_USEC	(50 * USEC_PER_MSEC)
 
@@ -158,7 +159,7 @@ static struct session *alloc_session(struct manager *m, const char *name)
 
 	if (!s)
 		return NULL;
-	*s = (struct session){ .m = m, .slot = UINT32_MAX, .fd = -1 };
+	*s = (struct session){ .m = m, .slot = UINT32_MAX, .fd = -1, .time.calls_left = AGENTCG_CALLS_UNKNOWN };
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	return s;
 }
@@ -391,5 +392,9 @@ int agentcg_session_build(struct session *s, sd_json_variant **ret)
 					     SD_JSON_BUILD_UNSIGNED(s->grant.budget)),
 		SD_JSON_BUILD_PAIR_UNSIGNED("reserve", s->grant.reserve),
 		SD_JSON_BUILD_PAIR_UNSIGNED("memoryCurrent", usage),
+		SD_JSON_BUILD_PAIR_CONDITION(s->time.due_usec != 0, "timeLeftUSec",
+					     SD_JSON_BUILD_UNSIGNED(agentcg_time_left(s))),
+		SD_JSON_BUILD_PAIR_CONDITION(s->time.calls_left != AGENTCG_CALLS_UNKNOWN, "callsLeft",
+					     SD_JSON_BUILD_UNSIGNED(s->time.calls_left)),
 		SD_JSON_BUILD_PAIR_VARIANT("calls", calls));
 }

@@ -9,6 +9,15 @@
 #define AGENTCG_SESSION_NAME_MAX	64
 #define AGENTCG_SESSION_PREFIX		"session-"
 
+/* What it has left for all its calls; usec (timeleft.h). */
+struct session_time {
+	uint64_t due_usec;		/* CLOCK_BOOTTIME; 0: it has no end */
+	uint64_t total_usec;		/* when that was said */
+	uint32_t calls_left;		/* that are to begin; or AGENTCG_CALLS_UNKNOWN */
+	uint32_t ended;			/* calls, and what they took together */
+	uint64_t ended_usec;
+};
+
 struct session {
 	struct manager *m;
 	uint32_t slot;
@@ -16,6 +25,7 @@ struct session {
 	uid_t uid;			/* its owner */
 	uint32_t arrival;
 	struct session_grant grant;
+	struct session_time time;
 	bool automatic;			/* goes away with its last call */
 	bool closing;
 

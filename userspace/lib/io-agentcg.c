@@ -227,6 +227,9 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Session,
 	FIELD_OPT(budget, INT),
 	FIELD(reserve, INT),
 	FIELD(memoryCurrent, INT),
+	COMMENT("What is left of the timeLeft of OpenSession, and how many of its callsLeft are to come"),
+	FIELD_OPT(timeLeftUSec, INT),
+	FIELD_OPT(callsLeft, INT),
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(calls, Call, SD_VARLINK_ARRAY));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(Result,
@@ -283,6 +286,13 @@ static SD_VARLINK_DEFINE_METHOD(OpenSession,
 	INPUT_OPT(priority, INT),
 	INPUT_OPT(budget, INT),
 	INPUT_OPT(reserve, INT),
+	COMMENT("A text with a unit, such as \"10m\", or \"none\": what it has left from now on for its calls, which are taken to run one "
+		"after another. A call gets its share of that as timeout, as long as earlier runs of its kind took in proportion to "
+		"those to come, and is told before it begins if that will probably not do. When the time is over calls are "
+		"refused with LimitExceeded"),
+	INPUT_OPT(timeLeft, ANY),
+	COMMENT("How many calls are to come, as far as can be said; default: unknown, and each gets all that is left"),
+	INPUT_OPT(callsLeft, INT),
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(session, Session, 0),
 	COMMENT("What was not granted as asked, and why"),
 	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
