@@ -205,8 +205,40 @@ def others():
     equal("they are gone with their connections", waiting(), [])
 
 
+def timeout_of(session, **intent):
+    """What a call is granted, and its notes."""
+    b = Begun(session, 16, intent=intent)
+    b.begins()
+    got = b.reply["granted"]["timeoutUSec"] / 1e6, b.reply["notes"]
+    b.end()
+    return got
+
+
+def time_left():
+    left = root.call("OpenSession", name="time", timeLeft="20s")["session"]["timeLeftUSec"] / 1e6
+    check("a session has time", 19 < left <= 20, left)
+    got, notes = timeout_of("time")
+    check("a call has what is left", got <= left and not notes, (got, notes))
+    got, notes = timeout_of("time", duration="5m")
+    check("one that cannot finish is told before it begins", got <= left and "it is said to take 5m: it will be stopped after" in notes[-1], notes)
+    got, notes = timeout_of("time", timeout="5m")
+    check("no timeout is longer", got <= left and "timeout 5m is more than the session has left" in notes[-1], (got, notes))
+    check("a shorter one is granted", timeout_of("time", timeout="2s") == (2, []))
+    root.call("OpenSession", name="shared", timeLeft="20s", callsLeft=4)
+    got, notes = timeout_of("shared", duration="1s")
+    check("one of four has a quarter", 4 < got <= 5 and not notes, (got, notes))
+    equal("... then three are to come", [s["callsLeft"] for s in root.call("GetStatus")["sessions"] if s["name"] == "shared"], [3])
+    root.call("OpenSession", name="time", timeLeft="500ms")
+    time.sleep(0.6)
+    equal("when the time is over nothing begins", Link().error("BeginCall", session="time"), "LimitExceeded")
+    root.call("OpenSession", name="time", timeLeft="none")
+    equal("... until it is given more", Link().error("BeginCall", session="time"), "")
+    for wrong in ("5", "0s", 5, "2d", "1000000h"):
+        equal(f"{wrong!r} is no time", root.error("OpenSession", name="time", timeLeft=wrong), "InvalidParameter")
+
+
 root.call("OpenSession", name="s")
-for part in (memory, order, budget, timeout, quota, leaving, others):
+for part in (memory, order, budget, timeout, quota, leaving, others, time_left):
     print(f"# {part.__name__}", flush=True)
     part()
 print("# end of queue-of-calls.py")

@@ -32,7 +32,7 @@ check "queue-of-calls.py came to its end" grep -q "^# end of queue-of-calls.py" 
 waiting() { [ "$(status '.waiting | length')" = "$1" ]; }
 
 mkfifo "$work/go"
-"$agentcg" session open t >/dev/null
+"$agentcg" session open --time-left 10m t >/dev/null
 run_call a --session t --memory 300Mi -- cat "$work/go"
 check "a call begins" eventually 10 phase t/tool-1 running
 run_call b --session t --memory 200Mi -- echo ran
@@ -42,6 +42,7 @@ is "... but not with --no-wait" "$(code_of "$agentcg" run --session t --memory 2
 kill_daemon
 start_daemon
 check "after a restart of the daemon it asks again" eventually 10 waiting 1
+check "... and the session has what was left of its time" [ "$(status '.sessions[] | select(.name == "t").timeLeftUSec')" -gt 500000000 ]
 echo >"$work/go"
 is "the one before it is not disturbed" "$(code a)" 0
 is "then it begins" "$(code b)" 0
