@@ -16,6 +16,8 @@ struct agentcg_wish {
 	char **shown;		/* what the daemon is told of it; NULL: all */
 	uint64_t priority;	/* ~0: the session's */
 	struct agentcg_intent intent;
+	const char *group;	/* or NULL */
+	sd_json_variant *after;	/* array of names, or NULL */
 	bool wait;		/* to begin, rather than to fail */
 };
 

@@ -92,6 +92,8 @@ static void note_waited(const struct waiter *w, enum queue_verdict verdict, uint
 	agentcg_format_time(t, waited - waited % USEC_PER_MSEC);
 	if (verdict == AGENTCG_QUEUE_BEGIN_ANYWAY)
 		agentcg_note(notes, "waited %s for memory and begins without: it may be held; run less at once, or request less", t);
+	else if (f->lack == AGENTCG_LACKS_AFTER)
+		agentcg_note(notes, "waited %s for others to end", t);
 	else if (f->what)
 		agentcg_note(notes, "waited %s: %s are limited to %llu", t, f->what, (unsigned long long)f->limit);
 	else if (f->before)
@@ -109,6 +111,7 @@ static void begin(struct waiter *w, enum queue_verdict verdict, uint64_t now)
 	int r;
 
 	note_waited(w, verdict, waited, &notes);
+	agentcg_after_tell(w->begin.session, &w->begin.after, &notes);
 	agentcg_begin_decide(&w->begin, waited, &notes);
 	r = agentcg_begin_start(w->link, &w->begin, waited, &notes);
 	if (r < 0)
@@ -233,7 +236,7 @@ static int enqueue(struct admission *a, sd_varlink *link, const struct begin *b,
 		return -ENOMEM;
 	*w = (struct waiter){
 		.e = {
-			.arrival = ++a->arrivals, .session = b->session->slot, .uid = b->session->uid,
+			.arrival = b->arrival, .session = b->session->slot, .uid = b->session->uid,
 			.since_usec = now, .lack = AGENTCG_LACKS_POOL,
 		},
 		.begin = *b, .first = *lack, .asked_usec = now, .link = sd_varlink_ref(link),
@@ -252,17 +255,33 @@ static int enqueue(struct admission *a, sd_varlink *link, const struct begin *b,
 /* Whether it is to wait rather than to be refused or to begin at once. */
 static bool is_to_wait(const struct admission *a, const struct begin *b, const struct shortage *lack)
 {
+	if (lack->lack == AGENTCG_LACKS_AFTER)
+		return true;
 	if (!b->wait || b->wish.agent || a->m->policy.admission == AGENTCG_ADMISSION_NONE)
 		return false;
 	return lack->lack != AGENTCG_LACKS_NOTHING || a->nr;
 }
 
-int agentcg_admission_ask(sd_varlink *link, const struct begin *b, int *ret)
+bool agentcg_admission_waits(const struct session *s, const char *group, uint64_t arrival)
+{
+	const struct admission *a = s->m->admission;
+
+	for (size_t i = 0; s->nr_waiting && i < a->nr; i++) {
+		const struct waiter *w = waiter_of(a->list[i]);
+
+		if (w->begin.session == s && w->begin.arrival < arrival && streq(w->begin.group, group))
+			return true;
+	}
+	return false;
+}
+
+int agentcg_admission_ask(sd_varlink *link, struct begin *b, int *ret)
 {
 	struct admission *a = b->session->m->admission;
 	struct shortage lack;
 	int r;
 
+	b->arrival = ++a->arrivals;
 	agentcg_usage_forget(&a->usage);
 	agentcg_lack_look(b, &a->usage, &lack);
 	if (!is_to_wait(a, b, &lack)) {
@@ -382,6 +401,7 @@ static int build_waiter(const struct waiter *w, size_t position, sd_json_variant
 		SD_JSON_BUILD_PAIR_UNSIGNED("position", position),
 		SD_JSON_BUILD_PAIR_UNSIGNED("priority", w->begin.granted.priority),
 		SD_JSON_BUILD_PAIR_UNSIGNED("request", w->begin.granted.memory),
+		SD_JSON_BUILD_PAIR_CONDITION(*w->begin.group != 0, "group", SD_JSON_BUILD_STRING(w->begin.group)),
 		SD_JSON_BUILD_PAIR_STRING("lacks", agentcg_lack_id(w->e.lack)),
 		SD_JSON_BUILD_PAIR_UNSIGNED("waitingUSec", agentcg_sub(now_usec(CLOCK_MONOTONIC), w->asked_usec)));
 }

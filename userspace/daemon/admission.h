@@ -33,7 +33,10 @@ struct admission *agentcg_admission_free(struct admission *a);
  * 0: @b may begin.  1: it waits, its client will hear of it.  2: it was refused
  * by an error on @link, and *@ret is what to return.  Or negative errno.
  */
-int agentcg_admission_ask(sd_varlink *link, const struct begin *b, int *ret);
+int agentcg_admission_ask(sd_varlink *link, struct begin *b, int *ret);
+
+/* Whether a call of @group in @s waits that asked before @arrival. */
+bool agentcg_admission_waits(const struct session *s, const char *group, uint64_t arrival);
 
 /* Something may be there that was short. */
 void agentcg_admission_kick(struct manager *m);

@@ -13,6 +13,9 @@ struct begin {
 	struct call_wish wish;
 	sd_json_variant *command;	/* trimmed */
 	char kind[AGENTCG_KIND_MAX];
+	char group[AGENTCG_GROUP_MAX];	/* "": none */
+	struct after after;
+	uint64_t arrival;		/* by agentcg_admission_ask() */
 
 	/* By agentcg_begin_decide(). */
 	struct call_grant granted;

@@ -255,6 +255,8 @@ int agentcg_call_new(struct session *s, const struct call_birth *birth, struct c
 	c->grant = *birth->grant;
 	c->command = sd_json_variant_ref(birth->command);
 	c->declared = birth->declared;
+	c->arrival = birth->arrival;
+	snprintf(c->group, sizeof(c->group), "%s", birth->group);
 	snprintf(c->kind, sizeof(c->kind), "%s", birth->kind);
 	c->started_usec = now_usec(CLOCK_BOOTTIME);
 	c->began_usec = now_usec(CLOCK_REALTIME);
@@ -451,5 +453,6 @@ int agentcg_call_build(struct call *c, sd_json_variant **ret)
 		SD_JSON_BUILD_PAIR_CONDITION(c->due_usec != 0, "deadlineUSec",
 					     SD_JSON_BUILD_UNSIGNED(agentcg_sub(c->due_usec, now_usec(CLOCK_MONOTONIC)))),
 		SD_JSON_BUILD_PAIR_CONDITION(c->grant.detach, "detached", SD_JSON_BUILD_BOOLEAN(true)),
+		SD_JSON_BUILD_PAIR_CONDITION(*c->group != 0, "group", SD_JSON_BUILD_STRING(c->group)),
 		SD_JSON_BUILD_PAIR_UNSIGNED("ageUSec", agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec)));
 }

@@ -122,6 +122,7 @@ static int finish(struct call *c)
 	r = agentcg_cgroup_remove(s->fd, agentcg_call_leaf(c, name));
 	if (r < 0)
 		return r;
+	agentcg_group_ended(c);
 	if (!c->agent)
 		agentcg_time_ended(s, agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec));
 	if (m->kernel)

@@ -180,6 +180,10 @@ static bool look_at_memory(const struct begin *b, struct usage *u, struct shorta
 void agentcg_lack_look(const struct begin *b, struct usage *u, struct shortage *ret)
 {
 	*ret = (struct shortage){};
+	if (agentcg_after_pending(b->session, &b->after, b->arrival)) {
+		ret->lack = AGENTCG_LACKS_AFTER;
+		return;
+	}
 	if (look_at_quotas(b, ret) || b->wish.agent || !b->wait)
 		return;
 	if (b->session->m->policy.admission == AGENTCG_ADMISSION_MEMORY)

@@ -43,6 +43,8 @@ static struct call *get_call(sd_varlink *link, struct manager *m, const char *na
 
 struct begin_parameters {
 	const char *session;
+	const char *group;
+	sd_json_variant *after;
 	bool wait;
 	sd_json_variant *command;
 	sd_json_variant *intent;
@@ -195,6 +197,7 @@ int agentcg_begin_start(sd_varlink *link, const struct begin *b, uint64_t waited
 	uint64_t declared = b->wish.intent.memory_request;
 	const struct call_birth birth = {
 		.agent = b->wish.agent, .grant = &b->granted, .kind = b->kind, .command = b->command,
+		.group = b->group, .arrival = b->arrival,
 		.declared = declared == AGENTCG_UNSET ? AGENTCG_NONE : declared,
 	};
 	struct call *c;
@@ -222,8 +225,15 @@ static int begin(sd_varlink *link, struct session *s, const struct begin_paramet
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *command = NULL;
 	struct begin b = { .session = s, .uid = uid, .wait = p->wait, .wish = p->wish };
+	const char *unknown = NULL;
 	int r, reply;
 
+	if (p->group && !agentcg_group_name_valid(p->group))
+		return sd_varlink_error_invalid_parameter_name(link, "group");
+	snprintf(b.group, sizeof(b.group), "%s", p->group ?: "");
+	r = agentcg_after_read(s, p->after, &b.after, &unknown);
+	if (r < 0)
+		return r == -ENOENT ? agentcg_reply_no_call(link, unknown) : sd_varlink_error_invalid_parameter_name(link, "after");
 	if (agentcg_command_trim(p->command, &command) < 0)
 		return sd_varlink_error_invalid_parameter_name(link, "command");
 	b.command = command;
@@ -232,6 +242,7 @@ static int begin(sd_varlink *link, struct session *s, const struct begin_paramet
 	r = agentcg_admission_ask(link, &b, &reply);
 	if (r)
 		return r < 0 ? r : reply;
+	agentcg_after_tell(s, &b.after, notes);
 	return agentcg_begin_start(link, &b, 0, notes);
 }
 
@@ -240,6 +251,8 @@ METHOD(begin_call)
 	static const sd_json_dispatch_field table[] = {
 		{ "session", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_const_string, offsetof(struct begin_parameters, session), 0 },
 		{ "agent", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_bool, offsetof(struct begin_parameters, wish.agent), 0 },
+		{ "group", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_const_string, offsetof(struct begin_parameters, group), 0 },
+		{ "after", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_variant_noref, offsetof(struct begin_parameters, after), 0 },
 		{ "wait", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_bool, offsetof(struct begin_parameters, wait), 0 },
 		{ "command", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_variant_noref, offsetof(struct begin_parameters, command), 0 },
 		{ "priority", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_priority, offsetof(struct begin_parameters, wish.priority), 0 },

@@ -86,6 +86,7 @@ int agentcg_record_save_call(const struct call *c)
 		NUMBER("beganUSec", c->began_usec),
 		MAYBE("declared", c->declared),
 		SD_JSON_BUILD_PAIR_STRING("kind", c->kind),
+		SD_JSON_BUILD_PAIR_STRING("group", c->group),
 		NUMBER("fate", c->fate),
 		SD_JSON_BUILD_PAIR_VARIANT("command", c->command));
 	return r < 0 ? r : save(c->fd, v);
@@ -94,6 +95,13 @@ int agentcg_record_save_call(const struct call *c)
 static int dispatch_kind(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags, void *userdata)
 {
 	if (snprintf(userdata, AGENTCG_KIND_MAX, "%s", sd_json_variant_string(v)) >= AGENTCG_KIND_MAX)
+		return -EBADMSG;
+	return 0;
+}
+
+static int dispatch_group(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags, void *userdata)
+{
+	if (snprintf(userdata, AGENTCG_GROUP_MAX, "%s", sd_json_variant_string(v)) >= AGENTCG_GROUP_MAX)
 		return -EBADMSG;
 	return 0;
 }
@@ -116,6 +124,7 @@ int agentcg_record_load_call(struct call *c)
 		{ "beganUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, began_usec), 0 },
 		{ "declared", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, declared), 0 },
 		{ "kind", SD_JSON_VARIANT_STRING, dispatch_kind, offsetof(struct call, kind), 0 },
+		{ "group", SD_JSON_VARIANT_STRING, dispatch_group, offsetof(struct call, group), 0 },
 		{ "fate", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct call, fate), 0 },
 		{ "command", SD_JSON_VARIANT_ARRAY, sd_json_dispatch_variant, offsetof(struct call, command), 0 },
 		{}

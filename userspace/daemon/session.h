@@ -4,6 +4,7 @@
 #define _AGENTCG_SESSION_H
 
 #include "grant.h"
+#include "group.h"
 #include "manager.h"
 
 #define AGENTCG_SESSION_NAME_MAX	64
@@ -26,6 +27,7 @@ struct session {
 	uint32_t arrival;
 	struct session_grant grant;
 	struct session_time time;
+	struct ended_calls ended;
 	bool automatic;			/* goes away with its last call */
 	bool closing;
 

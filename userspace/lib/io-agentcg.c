@@ -205,6 +205,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Call,
 	FIELD_OPT(deadlineUSec, INT),
 	COMMENT("It outlives its client"),
 	FIELD_OPT(detached, BOOL),
+	COMMENT("As BeginCall said"),
+	FIELD_OPT(group, STRING),
 	FIELD(ageUSec, INT));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(Waiting,
@@ -215,6 +217,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Waiting,
 	FIELD(priority, INT),
 	COMMENT("Bytes it is expected to need"),
 	FIELD(request, INT),
+	COMMENT("As BeginCall said"),
+	FIELD_OPT(group, STRING),
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(lacks, Lacks, 0),
 	FIELD(waitingUSec, INT));
 
@@ -321,6 +325,12 @@ static SD_VARLINK_DEFINE_METHOD(BeginCall,
 		"fails with LimitExceeded. To hang up is to give up; after a restart of the daemon ask again. Do not wait for calls "
 		"that only you can end"),
 	INPUT_OPT(wait, BOOL),
+	COMMENT("The calls of its session that it belongs to, those of one parallel step, say; a name as a session's, of 32 bytes at most"),
+	INPUT_OPT(group, STRING),
+	COMMENT("Calls (\"work/tool-3\") and groups of its session, 16 at most, that are to end before it begins; of a group those that "
+		"asked to begin before it. It waits for them as long as they run, also without wait. Where one was killed it begins "
+		"all the same, and notes say so. One that the session does not know, or not any more, is told by NoSuchCall"),
+	SD_VARLINK_DEFINE_INPUT(after, SD_VARLINK_STRING, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE),
 	OUTPUT(call, STRING),
 	OUTPUT(cgroup, STRING),
 	COMMENT("Index of the directory's descriptor, for CLONE_INTO_CGROUP"),
