@@ -20,11 +20,15 @@
 #define LOOK_MIN_USEC		(20 * USEC_PER_MSEC)
 #define LOOK_MAX_USEC		(250 * USEC_PER_MSEC)
 
+/* So many begin in one look; the others are looked at again, after whoever came meanwhile. */
+#define BEGIN_MAX		32
+
 struct waiter {
 	struct queue_entry e;		/* first: the queue knows nothing else */
 	struct begin begin;
 	struct shortage first;		/* what it had to wait for */
 	uint64_t asked_usec;		/* CLOCK_MONOTONIC */
+	uint64_t seen;			/* session->gone when it was looked at */
 	bool told;
 	sd_varlink *link;
 };
@@ -58,6 +62,7 @@ static struct waiter *take(struct admission *a, size_t i)
 
 	memmove(&a->list[i], &a->list[i + 1], (--a->nr - i) * sizeof(*a->list));
 	w->begin.session->nr_waiting--;
+	w->begin.session->gone++;
 	return w;
 }
 
@@ -73,10 +78,14 @@ static void drop(struct waiter *w)
 
 static enum agentcg_lack look_at(const struct queue_entry *e, void *userdata)
 {
-	const struct waiter *w = (const struct waiter *)e;
+	struct waiter *w = (struct waiter *)e;
 	struct admission *a = userdata;
 	struct shortage now;
 
+	/* Nothing has ended that it could have come after. */
+	if (e->lack == AGENTCG_LACKS_AFTER && w->seen == w->begin.session->gone)
+		return AGENTCG_LACKS_AFTER;
+	w->seen = w->begin.session->gone;
 	agentcg_lack_look(&w->begin, &a->usage, &now);
 	return now.lack;
 }
@@ -156,15 +165,21 @@ static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
 		.timeout_usec = a->m->policy.queue_timeout_usec,
 		.pass_usec = AGENTCG_QUEUE_PASS_USEC, .depth = AGENTCG_QUEUE_DEPTH,
 	};
-	uint64_t now = now_usec(CLOCK_MONOTONIC);
+	uint64_t now = now_usec(CLOCK_MONOTONIC), next = now;
 	enum queue_verdict verdict;
 	size_t i;
 
 	a->looked_usec = now;
 	agentcg_usage_forget(&a->usage);
-	while ((i = agentcg_queue_next(a->list, a->nr, &rules, now, look_at, a, &verdict)) < a->nr) {
-		struct waiter *w = take(a, i);
+	for (unsigned int n = 0; n < BEGIN_MAX; n++) {
+		struct waiter *w;
 
+		i = agentcg_queue_next(a->list, a->nr, &rules, now, look_at, a, &verdict);
+		if (i == a->nr) {
+			next = min_u64(agentcg_queue_due(a->list, a->nr, &rules), now + LOOK_MAX_USEC);
+			break;
+		}
+		w = take(a, i);
 		if (verdict == AGENTCG_QUEUE_REFUSE)
 			refuse(a, w);
 		else
@@ -172,7 +187,7 @@ static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
 		drop(w);
 	}
 	tell_queued(a);
-	arm(a, min_u64(agentcg_queue_due(a->list, a->nr, &rules), now + LOOK_MAX_USEC));
+	arm(a, next);
 	return 0;
 }
 
@@ -228,6 +243,7 @@ static void rank(struct waiter *w)
 
 static int enqueue(struct admission *a, sd_varlink *link, const struct begin *b, const struct shortage *lack)
 {
+	enum agentcg_lack known = lack->lack == AGENTCG_LACKS_NOTHING ? AGENTCG_LACKS_POOL : lack->lack;
 	struct waiter *w = calloc(1, sizeof(*w));
 	uint64_t now = now_usec(CLOCK_MONOTONIC);
 	int r;
@@ -237,7 +253,7 @@ static int enqueue(struct admission *a, sd_varlink *link, const struct begin *b,
 	*w = (struct waiter){
 		.e = {
 			.arrival = b->arrival, .session = b->session->slot, .uid = b->session->uid,
-			.since_usec = now, .lack = AGENTCG_LACKS_POOL,
+			.since_usec = now, .lack = known,
 		},
 		.begin = *b, .first = *lack, .asked_usec = now, .link = sd_varlink_ref(link),
 	};
@@ -252,6 +268,15 @@ static int enqueue(struct admission *a, sd_varlink *link, const struct begin *b,
 	return 0;
 }
 
+/* Whether one waits that others are not to pass unseen. */
+static bool others_wait(const struct admission *a)
+{
+	for (size_t i = 0; i < a->nr; i++)
+		if (a->list[i]->lack != AGENTCG_LACKS_AFTER)
+			return true;
+	return false;
+}
+
 /* Whether it is to wait rather than to be refused or to begin at once. */
 static bool is_to_wait(const struct admission *a, const struct begin *b, const struct shortage *lack)
 {
@@ -259,7 +284,7 @@ static bool is_to_wait(const struct admission *a, const struct begin *b, const s
 		return true;
 	if (!b->wait || b->wish.agent || a->m->policy.admission == AGENTCG_ADMISSION_NONE)
 		return false;
-	return lack->lack != AGENTCG_LACKS_NOTHING || a->nr;
+	return lack->lack != AGENTCG_LACKS_NOTHING || others_wait(a);
 }
 
 bool agentcg_admission_waits(const struct session *s, const char *group, uint64_t arrival)
@@ -316,14 +341,10 @@ static int compare_entries(const void *x, const void *y)
 void agentcg_admission_reload(struct manager *m)
 {
 	struct admission *a = m->admission;
-	struct notes notes = {};
 
-	for (size_t i = 0; a && i < a->nr; i++) {
-		struct waiter *w = waiter_of(a->list[i]);
-
-		agentcg_begin_decide(&w->begin, 0, &notes);
-		rank(w);
-	}
+	/* What they are granted is decided when they begin. */
+	for (size_t i = 0; a && i < a->nr; i++)
+		rank(waiter_of(a->list[i]));
 	if (a && a->nr)
 		qsort(a->list, a->nr, sizeof(*a->list), compare_entries);
 	agentcg_admission_kick(m);

@@ -40,7 +40,7 @@ bool agentcg_admission_waits(const struct session *s, const char *group, uint64_
 
 /* Something may be there that was short. */
 void agentcg_admission_kick(struct manager *m);
-/* The policy is another. */
+/* The policy is another, or a session's priority. */
 void agentcg_admission_reload(struct manager *m);
 /* The connection is gone. */
 void agentcg_admission_forget(struct manager *m, sd_varlink *link);

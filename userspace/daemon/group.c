@@ -69,25 +69,27 @@ int agentcg_after_read(const struct session *s, sd_json_variant *names, struct a
 	return 0;
 }
 
-static bool runs(const struct session *s, const struct after *after, size_t i, uint64_t arrival)
+static bool comes_after(const struct after *after, const struct call *c, uint64_t arrival)
 {
-	for (uint32_t k = 0; k < s->m->nr_calls; k++) {
-		const struct call *c = s->m->calls[k];
-
-		if (!c || c->session != s || c->agent)
-			continue;
+	for (size_t i = 0; i < after->nr; i++)
 		if (after->on[i].number ? c->number == after->on[i].number :
 		    c->arrival < arrival && streq(c->group, after->on[i].group))
 			return true;
-	}
 	return false;
 }
 
 bool agentcg_after_pending(const struct session *s, const struct after *after, uint64_t arrival)
 {
+	if (!after->nr)
+		return false;
+	for (uint32_t k = 0; k < s->m->nr_calls; k++) {
+		const struct call *c = s->m->calls[k];
+
+		if (c && c->session == s && !c->agent && comes_after(after, c, arrival))
+			return true;
+	}
 	for (size_t i = 0; i < after->nr; i++)
-		if (runs(s, after, i, arrival) ||
-		    (!after->on[i].number && agentcg_admission_waits(s, after->on[i].group, arrival)))
+		if (!after->on[i].number && agentcg_admission_waits(s, after->on[i].group, arrival))
 			return true;
 	return false;
 }
@@ -120,6 +122,7 @@ void agentcg_group_ended(const struct call *c)
 
 	if (c->agent)
 		return;
+	c->session->gone++;
 	e = &ended->calls[ended->n++ % AGENTCG_ENDED_MAX];
 	e->number = c->number;
 	e->outcome = c->result.outcome;

@@ -20,7 +20,7 @@ struct manager;
 struct session;
 
 #define AGENTCG_GROUP_MAX	33	/* bytes of a name, its end included */
-#define AGENTCG_AFTER_MAX	16	/* what one call may come after */
+#define AGENTCG_AFTER_MAX	8	/* what one call may come after */
 #define AGENTCG_ENDED_MAX	32	/* calls that a session remembers */
 
 struct after {

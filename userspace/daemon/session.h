@@ -38,6 +38,7 @@ struct session {
 	uint64_t requested;		/* sum over its calls */
 	struct call *agent;		/* one of them, or NULL */
 	uint32_t nr_waiting;		/* calls that are to begin in it (admission.h) */
+	uint64_t gone;			/* calls that ended, and that wait no longer */
 
 	sd_event_source *retry;		/* rmdir again */
 	sd_varlink *close_link;		/* who waits for the end */

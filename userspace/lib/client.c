@@ -34,7 +34,7 @@ static const char *hint(const char *parameter)
 		{ "call", "a call's name is SESSION/tool-N; agentcg status lists them" },
 		{ "budget", "at least 1Mi, or nothing could run; such as 512Mi" },
 		{ "group", "a name begins with a letter or digit, then come letters, digits, '_', '.', '-', 32 at most" },
-		{ "after", "say at most 16 calls or groups" },
+		{ "after", "say at most 8 calls or groups" },
 		{ "timeLeft", "say a time above 0, such as 10m, or none" },
 		{ "callsLeft", "say how many calls are to come: a number" },
 		{ "intent", "say an object with requests, limits, timeout, ..." },

@@ -327,7 +327,7 @@ static SD_VARLINK_DEFINE_METHOD(BeginCall,
 	INPUT_OPT(wait, BOOL),
 	COMMENT("The calls of its session that it belongs to, those of one parallel step, say; a name as a session's, of 32 bytes at most"),
 	INPUT_OPT(group, STRING),
-	COMMENT("Calls (\"work/tool-3\") and groups of its session, 16 at most, that are to end before it begins; of a group those that "
+	COMMENT("Calls (\"work/tool-3\") and groups of its session, 8 at most, that are to end before it begins; of a group those that "
 		"asked to begin before it. It waits for them as long as they run, also without wait. Where one was killed it begins "
 		"all the same, and notes say so. One that the session does not know, or not any more, is told by NoSuchCall"),
 	SD_VARLINK_DEFINE_INPUT(after, SD_VARLINK_STRING, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE),
