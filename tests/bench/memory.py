@@ -95,7 +95,7 @@ class Daemon:
 
     def start(self, cap):
         # Of memory alone: while it is loaded, the CPU scheduler takes CPU time itself.
-        self.proc = start_daemon(f"[Pool]\nMemoryMax={cap}Mi\n[Call]\nLearn=none\n[CPU]\nScheduler=none\n",
+        self.proc = start_daemon(f"[Pool]\nMemoryMax={cap}Mi\n[Call]\nLearn=none\nAdmission=none\n[CPU]\nScheduler=none\n",
                                  open("/run/bench-agentcgd.log", "a"))
         enforcement = self.status()["pool"]["enforcement"]
         if enforcement != "kernel":

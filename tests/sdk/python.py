@@ -285,6 +285,31 @@ def results(s, client):
     check("... ends with it", eventually(lambda: f"{NAME}-tied" not in [x.name for x in client.status().sessions]))
 
 
+def waiting(s, client):
+    first = s.begin_call(["first"], group="g")
+    equal("a call of a group", [c.group for c in client.status().calls if c.call == first.name], ["g"])
+    results = []
+    thread = threading.Thread(target=lambda: results.append(s.run(["true"], after=["g"])))
+    thread.start()
+    check("one that comes after it waits", eventually(lambda: len(client.status().waiting) == 1))
+    equal("... as the status shows", [(w.lacks, w.command) for w in client.status().waiting], [("after", ["true"])])
+    ask("restart")
+    check("... also for a daemon that was restarted", eventually(lambda: len(client.status().waiting) == 1))
+    first.end()
+    thread.join()
+    equal("then it runs", (results[0].returncode, results[0].result.outcome), (0, "ok"))
+    like("... and is told", results[0].notes, "waited .* for others to end")
+    with s.begin_call(after=[first.name]) as call:
+        equal("what has ended is not waited for", call.queued_usec, 0)
+    with raises("after what never was", agentcg.NoSuchCall, "nothing"):
+        s.begin_call(after=["nothing"])
+    with agentcg.Session(f"{NAME}-time", time_left="10m", calls_left=2) as timed:
+        with timed.begin_call() as call:
+            check("a call has its share of the session's time", 0 < call.granted.timeout_usec <= 300 * 1000000, call.granted)
+        status = [x for x in client.status().sessions if x.name == timed.name][0]
+        check("... of what is left", status.time_left_usec > 500 * 1000000 and status.calls_left == 1, status)
+
+
 def parallel(s):
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
         done = list(pool.map(lambda i: s.run(["echo", str(i)], capture_output=True, text=True), range(50)))
@@ -387,6 +412,22 @@ async def aio_results(s, client):
     check("a session that is tied to a process ends with it", True)
 
 
+async def aio_waiting(s, client):
+    first = await s.begin_call(["first"], group="g")
+    task = asyncio.create_task(s.run(["true"], after=["g"]))
+    while not (await client.status()).waiting:
+        await asyncio.sleep(0.05)
+    gone = asyncio.create_task(s.begin_call(after=["g"]))
+    while len((await client.status()).waiting) < 2:
+        await asyncio.sleep(0.05)
+    gone.cancel()
+    with raises("who gives up", asyncio.CancelledError):
+        await gone
+    await first.end()
+    like("who waits runs in the end, and is told", (await task).notes, "waited .* for others to end")
+    equal("nobody waits any more", (await client.status()).waiting, [])
+
+
 async def aio_parallel(s):
     done = await asyncio.gather(*(s.run(["echo", str(i)], capture_output=True, text=True) for i in range(50)))
     equal("50 calls at once", [d.stdout for d in done], [f"{i}\n" for i in range(50)])
@@ -409,7 +450,8 @@ async def aio_restarts(s):
 async def aio():
     async with agentcg.aio.Session(f"{NAME}-aio", priority="normal") as s:
         client = s.client
-        for part in (aio_commands(s, client), aio_by_hand(s, client), aio_results(s, client), aio_parallel(s), aio_restarts(s)):
+        for part in (aio_commands(s, client), aio_by_hand(s, client), aio_results(s, client), aio_waiting(s, client),
+                     aio_parallel(s), aio_restarts(s)):
             await part
             print(f"at {time.monotonic():.0f} s", flush=True)
     equal("closing leaves what is detached", s.closed and s.closed.detached, 1)
@@ -424,8 +466,7 @@ def main():
     with agentcg.Session(NAME, priority="normal") as s:
         client = s.client
         for part in (lambda: commands(s), lambda: outcomes(s), lambda: refusals(s, client), lambda: by_hand(s, client),
-                     lambda: results(s, client),
-                     lambda: parallel(s), lambda: restarts(s)):
+                     lambda: results(s, client), lambda: waiting(s, client), lambda: parallel(s), lambda: restarts(s)):
             part()
             print(f"at {time.monotonic():.0f} s", flush=True)
     equal("closing leaves what is detached", s.closed and s.closed.detached, 1)

@@ -15,6 +15,7 @@ work=$(mktemp -d /run/agentcg-test.XXXXXX)
 chmod 755 "$work"
 daemon=
 history='' # a file: learn
+admission=none # memory: calls wait to begin
 MiB=1048576
 
 load_module() {
@@ -23,7 +24,7 @@ load_module() {
 }
 
 # policy: standard input becomes the policy file
-policy() { cat >"$work/policy.conf"; }
+policy() { { cat; printf '\n[Call]\nAdmission=%s\n' "$admission"; } >"$work/policy.conf"; }
 
 listening() { "$agentcg" status >/dev/null 2>&1; }
 

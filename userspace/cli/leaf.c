@@ -9,6 +9,9 @@
 #define RETRY_FAST_USEC		(100 * USEC_PER_MSEC)
 #define RETRY_SLOW_USEC		USEC_PER_SEC
 
+/* An end takes 10 s at most; who waits to begin waits as long as the daemon lets it. */
+#define REPLY_USEC		(45 * USEC_PER_SEC)
+
 /* As much of a command line as the daemon keeps. */
 #define DESCRIBE_MAX		256
 
@@ -55,17 +58,40 @@ static int take_answer(struct agentcg_leaf *leaf, sd_json_variant *answer,
 	return 0;
 }
 
+/* As agentcg_client_call(), but a daemon that is restarted while we wait is asked again. */
+static int ask_to_begin(struct agentcg_leaf *leaf, sd_json_variant *parameters, sd_json_variant **ret, char *why)
+{
+	uint64_t give_up = UINT64_MAX;
+	int r;
+
+	for (;;) {
+		r = leaf->link ? 0 : agentcg_client_connect(leaf->socket, &leaf->link, why);
+		if (r >= 0)
+			r = sd_varlink_set_relative_timeout(leaf->link, UINT64_MAX);
+		if (r >= 0)
+			r = agentcg_client_call(leaf->link, "BeginCall", parameters, ret, why);
+		if (r >= 0)
+			return sd_varlink_set_relative_timeout(leaf->link, REPLY_USEC);
+		/* What it refuses it will refuse again, and what never was there is not awaited. */
+		if (leaf->link && r != -ENOTCONN)
+			return r;
+		if (!leaf->link && give_up == UINT64_MAX)
+			return r;
+		leaf->link = sd_varlink_close_unref(leaf->link);
+		if (give_up == UINT64_MAX)
+			give_up = now_usec(CLOCK_MONOTONIC) + AGENTCG_CLAIM_GRACE_USEC;
+		if (now_usec(CLOCK_MONOTONIC) >= give_up)
+			return r;
+		usleep(RETRY_FAST_USEC);
+	}
+}
+
 int agentcg_leaf_begin(struct agentcg_leaf *leaf, const struct agentcg_wish *wish, char *why)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL, *command = NULL, *intent = NULL;
 	sd_json_variant *answer;
 	int r;
 
-	if (!leaf->link) {
-		r = agentcg_client_connect(leaf->socket, &leaf->link, why);
-		if (r < 0)
-			return r;
-	}
 	r = describe(wish->shown ?: wish->command, &command);
 	if (r >= 0)
 		r = agentcg_intent_build(&wish->intent, &intent);
@@ -74,9 +100,12 @@ int agentcg_leaf_begin(struct agentcg_leaf *leaf, const struct agentcg_wish *wis
 			SD_JSON_BUILD_PAIR_CONDITION(!!wish->session, "session", SD_JSON_BUILD_STRING(wish->session)),
 			SD_JSON_BUILD_PAIR_VARIANT("command", command),
 			OPTIONAL("priority", wish->priority),
+			SD_JSON_BUILD_PAIR_CONDITION(!!wish->group, "group", SD_JSON_BUILD_STRING(wish->group)),
+			SD_JSON_BUILD_PAIR_CONDITION(!!wish->after, "after", SD_JSON_BUILD_VARIANT(wish->after)),
+			SD_JSON_BUILD_PAIR_CONDITION(wish->wait, "wait", SD_JSON_BUILD_BOOLEAN(true)),
 			SD_JSON_BUILD_PAIR_CONDITION(!!intent, "intent", SD_JSON_BUILD_VARIANT(intent)));
 	if (r >= 0) {
-		r = agentcg_client_call(leaf->link, "BeginCall", parameters, &answer, why);
+		r = ask_to_begin(leaf, parameters, &answer, why);
 		if (r < 0)
 			return r;
 		r = take_answer(leaf, answer, wish);

@@ -16,10 +16,13 @@ struct agentcg_wish {
 	char **shown;		/* what the daemon is told of it; NULL: all */
 	uint64_t priority;	/* ~0: the session's */
 	struct agentcg_intent intent;
+	const char *group;	/* or NULL */
+	sd_json_variant *after;	/* array of names, or NULL */
+	bool wait;		/* to begin, rather than to fail */
 };
 
 #define AGENTCG_WISH_NONE						\
-	((struct agentcg_wish){ .priority = UINT64_MAX, .intent = AGENTCG_INTENT_NONE })
+	((struct agentcg_wish){ .priority = UINT64_MAX, .intent = AGENTCG_INTENT_NONE, .wait = true })
 
 struct agentcg_leaf {
 	const char *socket;

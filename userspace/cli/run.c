@@ -30,6 +30,9 @@ static const char help[] =
 	"      --deadline T       when it should be done: before its equals as that comes closer\n"
 	"      --on-pressure W    when memory stays short for long: throttle, freeze or kill it\n"
 	"      --detach           what it leaves running goes on, as a call of its session\n"
+	"      --group NAME       it belongs to these calls of its session\n"
+	"      --after NAME       begin when this call (SESSION/tool-N) or group has ended; may be repeated\n"
+	"      --no-wait          begin at once, or fail, where it would wait for room to begin\n"
 	"      --json             write the result as JSON to standard error\n"
 	"      --result FILE      write the result as JSON to FILE\n"
 	"      --socket PATH      where the daemon listens ($AGENTCG_SOCKET)\n"
@@ -49,7 +52,7 @@ struct options {
 
 enum {
 	SESSION = OPT_FIRST, PRIORITY, MEMORY, MEMORY_MAX, CPU, CPU_MAX, PIDS_MAX, TIMEOUT, DURATION,
-	LATENCY, DEADLINE, ON_PRESSURE, DETACH, JSON, RESULT, SOCKET,
+	LATENCY, DEADLINE, ON_PRESSURE, DETACH, GROUP, AFTER, NO_WAIT, JSON, RESULT, SOCKET,
 };
 
 static int take_time(const char *option, const char *value, uint64_t *ret)
@@ -88,6 +91,18 @@ static int take_word(const char *option, const char *value, int r, const char *w
 {
 	if (r < 0)
 		agentcg_usage_error("%s: \"%s\" is not known: say %s", option, value, words);
+	return r;
+}
+
+static int take_after(const char *value, sd_json_variant **after)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *name = NULL;
+	int r = agentcg_json_text(&name, value, 256);
+
+	if (r >= 0)
+		r = sd_json_variant_append_array(after, name);
+	if (r < 0)
+		agentcg_usage_error("--after: %s", strerror(-r));
 	return r;
 }
 
@@ -139,6 +154,14 @@ static int take_option(struct options *o, int c)
 		if (r >= 0)
 			o->wish.priority = priority;
 		return r;
+	case GROUP:
+		o->wish.group = optarg;
+		return 0;
+	case AFTER:
+		return take_after(optarg, &o->wish.after);
+	case NO_WAIT:
+		o->wish.wait = false;
+		return 0;
 	case JSON:
 		o->json = true;
 		return 0;
@@ -170,6 +193,9 @@ static int parse(int argc, char **argv, struct options *o, int *ret_exit)
 		{ "deadline", required_argument, NULL, DEADLINE },
 		{ "on-pressure", required_argument, NULL, ON_PRESSURE },
 		{ "detach", no_argument, NULL, DETACH },
+		{ "group", required_argument, NULL, GROUP },
+		{ "after", required_argument, NULL, AFTER },
+		{ "no-wait", no_argument, NULL, NO_WAIT },
 		{ "json", no_argument, NULL, JSON },
 		{ "result", required_argument, NULL, RESULT },
 		{ "socket", required_argument, NULL, SOCKET },
@@ -235,9 +261,12 @@ int agentcg_cmd_run(int argc, char **argv)
 	struct options o = { .socket = agentcg_client_socket(), .wish = AGENTCG_WISH_NONE };
 	int r;
 
-	if (parse(argc, argv, &o, &r) < 0)
+	if (parse(argc, argv, &o, &r) < 0) {
+		sd_json_variant_unref(o.wish.after);
 		return r;
+	}
 	r = agentcg_launch_start(&launch, o.socket, &o.wish);
+	sd_json_variant_unref(o.wish.after);
 	if (r)
 		return r;
 	r = agentcg_launch_finish(&launch, &o.wish);

@@ -20,6 +20,8 @@ static const char session_help[] =
 	"      --priority P     low, normal, high or 0..1000, higher is more important\n"
 	"      --budget SIZE    the most that its calls may use together\n"
 	"      --reserve SIZE   memory kept for it even while it is idle\n"
+	"      --time-left T    what it has left for its calls from now on: 10m; none: no end\n"
+	"      --calls-left N   how many calls are to come, so that each gets its share of that\n"
 	"      --kill           when closing: its detached calls too\n"
 	"      --json           print the answer as JSON\n"
 	"      --socket PATH    where the daemon listens ($AGENTCG_SOCKET)\n"
@@ -53,10 +55,10 @@ static int ask(const char *socket, sd_varlink **link, const char *method,
 }
 
 struct session_options {
-	const char *socket, *name;
+	const char *socket, *name, *time_left;
 	bool json, open, changes, kill;
 	uint32_t priority;
-	uint64_t budget, reserve;
+	uint64_t budget, reserve, calls_left;
 };
 
 #define UNSET	UINT32_MAX
@@ -76,7 +78,10 @@ static int session_open(const struct session_options *o)
 		SD_JSON_BUILD_PAIR_CONDITION(o->budget != UINT64_MAX, "budget",
 					     SD_JSON_BUILD_UNSIGNED(o->budget)),
 		SD_JSON_BUILD_PAIR_CONDITION(o->reserve != UINT64_MAX, "reserve",
-					     SD_JSON_BUILD_UNSIGNED(o->reserve)));
+					     SD_JSON_BUILD_UNSIGNED(o->reserve)),
+		SD_JSON_BUILD_PAIR_CONDITION(!!o->time_left, "timeLeft", SD_JSON_BUILD_STRING(o->time_left)),
+		SD_JSON_BUILD_PAIR_CONDITION(o->calls_left != UINT64_MAX, "callsLeft",
+					     SD_JSON_BUILD_UNSIGNED(o->calls_left)));
 	if (r < 0)
 		return EXIT_FAILURE;
 	r = ask(o->socket, &link, "OpenSession", parameters, &answer);
@@ -140,20 +145,34 @@ static int session_words(int argc, char **argv, struct session_options *o)
 	if (argc - optind != 2)
 		return agentcg_usage_error("say which session to %s: one NAME", argv[optind]);
 	if (!o->open && o->changes)
-		return agentcg_usage_error("--priority, --budget and --reserve go with open");
+		return agentcg_usage_error("--priority, --budget, --reserve, --time-left and --calls-left go with open");
 	if (o->open && o->kill)
 		return agentcg_usage_error("--kill goes with close");
 	o->name = argv[optind + 1];
 	return 0;
 }
 
+static int take_count(const char *value, uint64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoull(value, &end, 10);
+	if (*value >= '0' && *value <= '9' && !*end && !errno && *ret < UINT32_MAX)
+		return 0;
+	agentcg_usage_error("--calls-left: \"%s\" is no number from 0 on", value);
+	return -EINVAL;
+}
+
 int agentcg_cmd_session(int argc, char **argv)
 {
-	enum { PRIORITY = OPT_FIRST, BUDGET, RESERVE, KILL, JSON, SOCKET };
+	enum { PRIORITY = OPT_FIRST, BUDGET, RESERVE, TIME_LEFT, CALLS_LEFT, KILL, JSON, SOCKET };
 	static const struct option options[] = {
 		{ "priority", required_argument, NULL, PRIORITY },
 		{ "budget", required_argument, NULL, BUDGET },
 		{ "reserve", required_argument, NULL, RESERVE },
+		{ "time-left", required_argument, NULL, TIME_LEFT },
+		{ "calls-left", required_argument, NULL, CALLS_LEFT },
 		{ "kill", no_argument, NULL, KILL },
 		{ "json", no_argument, NULL, JSON },
 		{ "socket", required_argument, NULL, SOCKET },
@@ -161,7 +180,7 @@ int agentcg_cmd_session(int argc, char **argv)
 	};
 	struct session_options o = {
 		.socket = agentcg_client_socket(), .priority = UNSET,
-		.budget = UINT64_MAX, .reserve = UINT64_MAX,
+		.budget = UINT64_MAX, .reserve = UINT64_MAX, .calls_left = UINT64_MAX,
 	};
 	int c, r = 0;
 
@@ -176,6 +195,10 @@ int agentcg_cmd_session(int argc, char **argv)
 			r = agentcg_opt_size("--budget", optarg, &o.budget);
 		else if (c == RESERVE)
 			r = agentcg_opt_size("--reserve", optarg, &o.reserve);
+		else if (c == TIME_LEFT)
+			o.time_left = optarg;
+		else if (c == CALLS_LEFT)
+			r = take_count(optarg, &o.calls_left);
 		else if (c == KILL)
 			o.kill = true;
 		else if (c == JSON)
@@ -186,7 +209,7 @@ int agentcg_cmd_session(int argc, char **argv)
 			r = -EINVAL;
 		if (r < 0)
 			return EXIT_USAGE;
-		o.changes |= c == PRIORITY || c == BUDGET || c == RESERVE;
+		o.changes |= c == PRIORITY || c == BUDGET || c == RESERVE || c == TIME_LEFT || c == CALLS_LEFT;
 	}
 	r = session_words(argc, argv, &o);
 	if (r)

@@ -22,7 +22,8 @@ static const char help[] =
 	"  -h, --help           this text\n"
 	"\n"
 	"PHASE is running, held (waits until memory is free), expired (held for too long) or\n"
-	"frozen. HELD is how long the call has waited in all.\n";
+	"frozen. HELD is how long the call has waited in all. WAITING are calls that are to begin,\n"
+	"in their order: for memory, for their session's budget, for calls to be fewer, for their turn.\n";
 
 /* Long commands are cut: a table wants lines that fit. */
 #define COMMAND_MAX	40
@@ -154,6 +155,30 @@ static void print_calls(sd_json_variant *sessions)
 	agentcg_table_print(&t, stdout);
 }
 
+static void print_waiting(sd_json_variant *waiting)
+{
+	static const char *const titles[] = { "WAITING", "FOR", "SINCE", "PRIORITY", "REQUEST", "COMMAND" };
+	_cleanup_(agentcg_table_done) struct agentcg_table t = { .columns = ARRAY_SIZE(titles) };
+	size_t i, n = waiting ? sd_json_variant_elements(waiting) : 0;
+
+	if (!n)
+		return;
+	for (i = 0; i < ARRAY_SIZE(titles); i++)
+		(void)agentcg_table_add(&t, "%s", titles[i]);
+	for (i = 0; i < n; i++) {
+		sd_json_variant *w = sd_json_variant_by_index(waiting, i);
+
+		(void)agentcg_table_add(&t, "%s", agentcg_json_string(w, "session") ?: "");
+		(void)agentcg_table_add(&t, "%s", agentcg_json_string(w, "lacks") ?: "");
+		add_time(&t, agentcg_json_u64(w, "waitingUSec"));
+		(void)agentcg_table_add(&t, "%" PRIu64, agentcg_json_u64(w, "priority"));
+		add_size(&t, w, "request");
+		add_command(&t, sd_json_variant_by_key(w, "command"));
+	}
+	putchar('\n');
+	agentcg_table_print(&t, stdout);
+}
+
 static int show(const char *socket, bool json)
 {
 	_cleanup_(sd_varlink_unrefp) sd_varlink *link = NULL;
@@ -178,6 +203,7 @@ static int show(const char *socket, bool json)
 	} else {
 		puts("no sessions");
 	}
+	print_waiting(sd_json_variant_by_key(status, "waiting"));
 	fflush(stdout);
 	return 0;
 }

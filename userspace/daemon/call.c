@@ -88,6 +88,9 @@ static int take_slot(struct call *c)
 		m->nr_calls = c->slot + 1;
 	c->session->nr_calls++;
 	c->session->requested += c->grant.memory;
+	m->requested += c->grant.memory;
+	if (c->agent)
+		c->session->agent = c;
 	return 0;
 }
 
@@ -102,6 +105,9 @@ static void drop_slot(struct call *c)
 		m->nr_calls--;
 	c->session->nr_calls--;
 	c->session->requested -= c->grant.memory;
+	m->requested -= c->grant.memory;
+	if (c->session->agent == c)
+		c->session->agent = NULL;
 	c->slot = UINT32_MAX;
 }
 
@@ -272,6 +278,8 @@ int agentcg_call_new(struct session *s, const struct call_birth *birth, struct c
 	c->grant = *birth->grant;
 	c->command = sd_json_variant_ref(birth->command);
 	c->declared = birth->declared;
+	c->arrival = birth->arrival;
+	snprintf(c->group, sizeof(c->group), "%s", birth->group);
 	snprintf(c->kind, sizeof(c->kind), "%s", birth->kind);
 	c->started_usec = now_usec(CLOCK_BOOTTIME);
 	c->began_usec = now_usec(CLOCK_REALTIME);
@@ -312,6 +320,7 @@ int agentcg_call_new(struct session *s, const struct call_birth *birth, struct c
 static int put_grant(struct call *c, const struct call_grant *grant)
 {
 	c->session->requested += grant->memory - c->grant.memory;
+	c->m->requested += grant->memory - c->grant.memory;
 	c->grant = *grant;
 	set_due(c);
 	return agentcg_call_apply(c) ?: agentcg_record_save_call(c);
@@ -470,5 +479,6 @@ int agentcg_call_build(struct call *c, sd_json_variant **ret)
 		SD_JSON_BUILD_PAIR_CONDITION(c->due_usec != 0, "deadlineUSec",
 					     SD_JSON_BUILD_UNSIGNED(agentcg_sub(c->due_usec, now_usec(CLOCK_MONOTONIC)))),
 		SD_JSON_BUILD_PAIR_CONDITION(c->grant.detach, "detached", SD_JSON_BUILD_BOOLEAN(true)),
+		SD_JSON_BUILD_PAIR_CONDITION(*c->group != 0, "group", SD_JSON_BUILD_STRING(c->group)),
 		SD_JSON_BUILD_PAIR_UNSIGNED("ageUSec", agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec)));
 }

@@ -12,6 +12,7 @@
 #define _AGENTCG_CALL_H
 
 #include "grant.h"
+#include "group.h"
 #include "kind.h"
 #include "ladder.h"
 #include "manager.h"
@@ -30,6 +31,8 @@ struct call {
 	uint32_t number;		/* of a tool's leaf, and its order of arrival */
 	struct call_grant grant;
 	sd_json_variant *command;	/* array of strings, for people */
+	char group[AGENTCG_GROUP_MAX];	/* of its session (group.h); "": none */
+	uint64_t arrival;		/* when it was asked for, of all; 0: before this daemon */
 	char kind[AGENTCG_KIND_MAX];	/* for the history; "": it is not kept */
 	uint64_t declared;		/* bytes requested; AGENTCG_NONE: nothing was */
 	uint64_t began_usec;		/* CLOCK_REALTIME */
@@ -86,6 +89,8 @@ struct call_birth {
 	const struct call_grant *grant;
 	sd_json_variant *command;
 	const char *kind;
+	const char *group;
+	uint64_t arrival;
 	uint64_t declared;
 	bool placed;
 };

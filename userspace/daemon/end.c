@@ -6,6 +6,7 @@
  */
 #include "end.h"
 
+#include "admission.h"
 #include "attachment.h"
 #include "cgroup.h"
 #include "decide.h"
@@ -13,6 +14,7 @@
 #include "learn.h"
 #include "log.h"
 #include "session.h"
+#include "timeleft.h"
 #include "watch.h"
 
 /* The first look after a kill, doubled up to the second. */
@@ -126,6 +128,9 @@ static int finish(struct call *c)
 	r = agentcg_cgroup_remove(s->fd, agentcg_call_leaf(c, name));
 	if (r < 0)
 		return r;
+	agentcg_group_ended(c);
+	if (!c->agent)
+		agentcg_time_ended(s, agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec));
 	if (m->kernel)
 		agentcg_kernel_clear_call(m->kernel, c->slot, c->id);
 	if (!c->spare)
@@ -135,6 +140,7 @@ static int finish(struct call *c)
 	agentcg_session_publish(s);
 	agentcg_manager_write_pool(m);
 	agentcg_session_gc(s);
+	agentcg_admission_kick(m);
 	return 0;
 }
 

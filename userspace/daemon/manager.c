@@ -8,6 +8,7 @@
 #include <sys/sysinfo.h>
 #include <systemd/sd-daemon.h>
 
+#include "admission.h"
 #include "adopt.h"
 #include "attachment.h"
 #include "call.h"
@@ -46,6 +47,8 @@ int agentcg_manager_new(struct manager **ret)
 	r = sd_event_default(&m->event);
 	if (r >= 0)
 		r = agentcg_scheduler_new(m, &m->scheduler);
+	if (r >= 0)
+		r = agentcg_admission_new(m, &m->admission);
 	if (r < 0) {
 		agentcg_manager_free(m);
 		return r;
@@ -61,6 +64,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 	m->stopping = true;
 	agentcg_attachment_free_all(m);
 	agentcg_watch_remove(m, NULL);
+	m->admission = agentcg_admission_free(m->admission);
 	sd_varlink_server_unref(m->server);
 	sd_event_source_disable_unref(m->exit_source);
 	free(m->links);
@@ -360,6 +364,7 @@ int agentcg_manager_reload(struct manager *m, struct notes *notes, char *why)
 			agentcg_adopt_apply(m);
 	}
 	agentcg_scheduler_apply(m->scheduler);
+	agentcg_admission_reload(m);
 	return r;
 }
 
@@ -374,12 +379,7 @@ uint64_t agentcg_manager_usage(const struct manager *m)
 
 uint64_t agentcg_manager_reserved(const struct manager *m, const struct session *except)
 {
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < m->nr_sessions; i++)
-		if (m->sessions[i] && m->sessions[i] != except)
-			sum += m->sessions[i]->grant.reserve;
-	return sum;
+	return m->reserved - (except ? except->grant.reserve : 0);
 }
 
 static int build_counters(struct manager *m, sd_json_variant **ret)

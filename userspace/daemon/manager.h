@@ -17,6 +17,7 @@
 #define AGENTCG_SESSION_BUCKETS	1024	/* a few sessions in each, should there be as many as can be */
 
 struct attachment;
+struct admission;
 struct call;
 struct follow;
 struct history;
@@ -68,6 +69,9 @@ struct manager {
 	uint32_t nr_calls;
 	uint32_t arrivals;		/* of sessions, ever */
 	struct session *by_name[AGENTCG_SESSION_BUCKETS];	/* lists of those in a slot */
+	uint64_t requested;		/* bytes, by all calls */
+	uint64_t reserved;		/* bytes that sessions keep for themselves */
+	struct admission *admission;	/* of calls that wait to begin */
 
 	struct watcher *watchers;
 };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "admission.h"
 #include "attach.h"
 #include "call.h"
 #include "class.h"
@@ -10,7 +11,9 @@
 #include "decide.h"
 #include "scheduler.h"
 #include "session.h"
+#include "timeleft.h"
 #include "varlink.h"
+#include "watch.h"
 
 /* A release lets a call grow by a batch: not a way around its hold. */
 #define RELEASE_USEC		USEC_PER_SEC
@@ -40,6 +43,9 @@ static struct call *get_call(sd_varlink *link, struct manager *m, const char *na
 
 struct begin_parameters {
 	const char *session;
+	const char *group;
+	sd_json_variant *after;
+	bool wait;
 	sd_json_variant *command;
 	sd_json_variant *intent;
 	struct call_wish wish;
@@ -81,34 +87,6 @@ struct session *agentcg_method_session(sd_varlink *link, struct manager *m, cons
 	else
 		return s;
 	return NULL;
-}
-
-static uint32_t count_calls(const struct manager *m, uid_t uid)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < m->nr_calls; i++)
-		n += m->calls[i] && m->calls[i]->session->uid == uid;
-	return n;
-}
-
-/* 0: there is room; else the error is sent and this is what to return. */
-static int check_quota(sd_varlink *link, struct session *s, bool agent, uid_t uid, bool *ok)
-{
-	struct agentcg_session_policy policy;
-	struct manager *m = s->m;
-
-	*ok = false;
-	agentcg_policy_session(&m->policy, s->name, s->uid, &policy);
-	if (s->nr_calls >= policy.calls_per_session)
-		return agentcg_reply_limit(link, "calls of one session", policy.calls_per_session);
-	if (uid != 0 && count_calls(m, s->uid) >= AGENTCG_CALLS_PER_UID)
-		return agentcg_reply_limit(link, "calls of one user", AGENTCG_CALLS_PER_UID);
-	for (uint32_t i = 0; agent && i < m->nr_calls; i++)
-		if (m->calls[i] && m->calls[i]->session == s && m->calls[i]->agent)
-			return agentcg_reply_limit(link, "agents of one session", 1);
-	*ok = true;
-	return 0;
 }
 
 static uint32_t count_detached(const struct session *s)
@@ -171,7 +149,7 @@ static int build_grant(const struct call *c, const struct prediction *learned, s
 }
 
 static int reply_begin(sd_varlink *link, struct call *c, const struct prediction *learned,
-		       struct notes *notes)
+		       uint64_t waited_usec, struct notes *notes)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *granted = NULL;
 	_cleanup_free_ char *path = agentcg_call_path(c);
@@ -191,44 +169,75 @@ static int reply_begin(sd_varlink *link, struct call *c, const struct prediction
 		SD_JSON_BUILD_PAIR_STRING("cgroup", path),
 		SD_JSON_BUILD_PAIR_INTEGER("cgroupFd", fd),
 		SD_JSON_BUILD_PAIR_VARIANT("granted", granted),
+		SD_JSON_BUILD_PAIR_CONDITION(waited_usec != 0, "queuedUSec", SD_JSON_BUILD_UNSIGNED(waited_usec)),
 		SD_JSON_BUILD_PAIR_STRV("notes", notes->list));
+}
+
+void agentcg_begin_decide(struct begin *b, uint64_t waited_usec, struct notes *notes)
+{
+	struct call_wish wish = b->wish;
+	struct agentcg_intent *i = &wish.intent;
+
+	/* "From now on" was then. */
+	if (i->deadline_usec != AGENTCG_UNSET)
+		i->deadline_usec = max_u64(agentcg_sub(i->deadline_usec, waited_usec), 1);
+	agentcg_learn_wish(b->session, b->kind, &wish, &b->learned);
+	agentcg_call_grant(b->session, b->uid, NULL, 0, &wish, &b->granted, notes);
+	agentcg_time_begin(b, notes);
+}
+
+int agentcg_begin_start(sd_varlink *link, const struct begin *b, uint64_t waited_usec, struct notes *notes)
+{
+	uint64_t declared = b->wish.intent.memory_request;
+	const struct call_birth birth = {
+		.agent = b->wish.agent, .grant = &b->granted, .kind = b->kind, .command = b->command,
+		.group = b->group, .arrival = b->arrival,
+		.declared = declared == AGENTCG_UNSET ? AGENTCG_NONE : declared,
+	};
+	struct call *c;
+	int r;
+
+	if (!b->wish.agent && !agentcg_time_left(b->session))
+		return agentcg_reply_limit(link, "usec of the session's timeLeft, which are over", b->session->time.total_usec);
+	r = agentcg_call_new(b->session, &birth, &c);
+	if (r == -ENOSPC)
+		return agentcg_reply_limit(link, "calls", AGENTCG_MAX_CALLS);
+	if (r < 0)
+		return r;
+	agentcg_time_begun(b->session);
+	agentcg_call_tie(c, link);
+	r = reply_begin(link, c, &b->learned, waited_usec, notes);
+	if (r < 0)
+		agentcg_call_end(c, NULL);
+	else if (waited_usec)
+		agentcg_watch_tell(c, "admitted", "%s", notes->text[0]);
+	return r;
 }
 
 static int begin(sd_varlink *link, struct session *s, const struct begin_parameters *p, uid_t uid,
 		 struct notes *notes)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *command = NULL;
-	struct call_wish wish = p->wish;
-	char kind[AGENTCG_KIND_MAX];
-	struct prediction learned;
-	struct call_grant granted;
-	struct call_birth birth = {
-		.agent = wish.agent, .grant = &granted, .kind = kind,
-		.declared = wish.intent.memory_request == AGENTCG_UNSET ? AGENTCG_NONE : wish.intent.memory_request,
-	};
-	struct call *c;
-	bool ok;
-	int r;
+	struct begin b = { .session = s, .uid = uid, .wait = p->wait, .wish = p->wish };
+	const char *unknown = NULL;
+	int r, reply;
 
-	r = check_quota(link, s, wish.agent, uid, &ok);
-	if (!ok)
-		return r;
+	if (p->group && !agentcg_group_name_valid(p->group))
+		return sd_varlink_error_invalid_parameter_name(link, "group");
+	snprintf(b.group, sizeof(b.group), "%s", p->group ?: "");
+	r = agentcg_after_read(s, p->after, &b.after, &unknown);
+	if (r < 0)
+		return r == -ENOENT ? agentcg_reply_no_call(link, unknown) : sd_varlink_error_invalid_parameter_name(link, "after");
 	if (agentcg_command_trim(p->command, &command) < 0)
 		return sd_varlink_error_invalid_parameter_name(link, "command");
-	birth.command = command;
-	agentcg_command_kind(p->command, kind);
-	agentcg_learn_wish(s, kind, &wish, &learned);
-	agentcg_call_grant(s, uid, NULL, 0, &wish, &granted, notes);
-	r = agentcg_call_new(s, &birth, &c);
-	if (r == -ENOSPC)
-		return agentcg_reply_limit(link, "calls", AGENTCG_MAX_CALLS);
-	if (r < 0)
-		return r;
-	agentcg_call_tie(c, link);
-	r = reply_begin(link, c, &learned, notes);
-	if (r < 0)
-		agentcg_call_end(c, NULL);
-	return r;
+	b.command = command;
+	agentcg_command_kind(p->command, b.kind);
+	agentcg_begin_decide(&b, 0, notes);
+	r = agentcg_admission_ask(link, &b, &reply);
+	if (r)
+		return r < 0 ? r : reply;
+	agentcg_after_tell(s, &b.after, notes);
+	return agentcg_begin_start(link, &b, 0, notes);
 }
 
 METHOD(begin_call)
@@ -236,6 +245,9 @@ METHOD(begin_call)
 	static const sd_json_dispatch_field table[] = {
 		{ "session", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_const_string, offsetof(struct begin_parameters, session), 0 },
 		{ "agent", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_bool, offsetof(struct begin_parameters, wish.agent), 0 },
+		{ "group", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_const_string, offsetof(struct begin_parameters, group), 0 },
+		{ "after", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_variant_noref, offsetof(struct begin_parameters, after), 0 },
+		{ "wait", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_bool, offsetof(struct begin_parameters, wait), 0 },
 		{ "command", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_variant_noref, offsetof(struct begin_parameters, command), 0 },
 		{ "priority", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_priority, offsetof(struct begin_parameters, wish.priority), 0 },
 		{ "intent", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_variant_noref, offsetof(struct begin_parameters, intent), 0 },
@@ -286,6 +298,7 @@ METHOD(adjust_call)
 	struct call_grant granted;
 	struct notes notes = {};
 	struct call *c;
+	uint64_t age;
 	uid_t uid;
 	int r;
 
@@ -301,8 +314,10 @@ METHOD(adjust_call)
 		return agentcg_reply_no_call(link, p.call);
 	wish.agent = c->agent;
 	wish.priority = p.priority;
-	agentcg_call_grant(c->session, uid, &c->grant, agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec),
-			   &wish, &granted, &notes);
+	age = agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec);
+	agentcg_call_grant(c->session, uid, &c->grant, age, &wish, &granted, &notes);
+	if (wish.intent.timeout_usec != AGENTCG_UNSET && !c->agent)
+		agentcg_time_adjust(c->session, age, &granted, &notes);
 	r = agentcg_call_adjust(c, &granted);
 	if (r >= 0)
 		r = build_grant(c, NULL, &v);

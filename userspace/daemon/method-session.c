@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <pwd.h>
 
+#include "admission.h"
 #include "attach.h"
 #include "decide.h"
 #include "notes.h"
 #include "record.h"
 #include "session.h"
+#include "size.h"
+#include "timeleft.h"
 #include "varlink.h"
+
+/* A year: far from where sums overflow. */
+#define TIME_LEFT_MAX		(365 * 24 * 3600 * USEC_PER_SEC)
 
 struct open_parameters {
 	const char *name;
 	uint64_t pidfd;			/* index; AGENTCG_UNSET: none */
 	struct session_wish wish;
+	const char *time_left;
+	uint64_t time_left_usec;	/* AGENTCG_UNSET, or AGENTCG_NONE: no end */
+	uint64_t calls_left;		/* AGENTCG_UNSET */
 };
 
 /* The process that a session is to end with. */
@@ -19,6 +28,26 @@ struct tie {
 	int fd;				/* -1: none */
 	pid_t pid;
 };
+/* A time as in an intent, or "none".  Whether it could be read. */
+static bool read_time_left(struct open_parameters *p)
+{
+	if (!p->time_left)
+		return p->calls_left == AGENTCG_UNSET || p->calls_left < AGENTCG_CALLS_UNKNOWN;
+	p->time_left_usec = AGENTCG_NONE;
+	return streq(p->time_left, "none") ||
+	       (agentcg_parse_time(p->time_left, &p->time_left_usec, NULL) >= 0 && p->time_left_usec &&
+		p->time_left_usec <= TIME_LEFT_MAX);
+}
+
+static void set_time(struct session *s, const struct open_parameters *p)
+{
+	uint32_t calls = p->calls_left == AGENTCG_UNSET ? AGENTCG_CALLS_UNKNOWN : (uint32_t)p->calls_left;
+
+	if (p->time_left)
+		agentcg_time_set(s, p->time_left_usec, calls);
+	else if (p->calls_left != AGENTCG_UNSET)
+		s->time.calls_left = calls;
+}
 
 /* What others have not reserved, and the pool does not need itself. */
 static uint64_t unreserved(const struct manager *m, const struct session *except)
@@ -76,9 +105,11 @@ static int put_tie(struct session *s, const struct tie *tie)
 }
 
 /* The owner's (or root's) new wishes for a session that is there. */
-static int change_session(sd_varlink *link, struct session *s, uid_t uid, struct session_wish *wish,
+static int change_session(sd_varlink *link, struct session *s, uid_t uid, struct open_parameters *p,
 			  const struct tie *tie)
 {
+	struct session_wish *wish = &p->wish;
+	struct session_time time = s->time;
 	struct session_grant before = s->grant, grant;
 	struct agentcg_session_policy policy;
 	struct manager *m = s->m;
@@ -96,15 +127,22 @@ static int change_session(sd_varlink *link, struct session *s, uid_t uid, struct
 	keep_wishes(s, wish);
 	agentcg_grant_session(&policy, uid == 0, m->pool_max, unreserved(m, s), wish, &grant, &notes);
 
+	m->reserved += grant.reserve - before.reserve;
 	s->grant = grant;
+	set_time(s, p);
 	s->automatic = false;
 	r = agentcg_session_apply(s);
 	if (r < 0) {
+		m->reserved += before.reserve - grant.reserve;
 		s->grant = before;
+		s->time = time;
 		return r;
 	}
 	r = put_tie(s, tie);
-	return r < 0 ? r : reply_session(link, s, &notes);
+	if (r < 0)
+		return r;
+	agentcg_admission_reload(m);
+	return reply_session(link, s, &notes);
 }
 
 /* "uid-1000" is where the calls of uid 1000 go that name no session. */
@@ -148,11 +186,14 @@ METHOD(open_session)
 		{ "budget", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct open_parameters, wish.budget), 0 },
 		{ "reserve", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct open_parameters, wish.reserve), 0 },
 		{ "pidFd", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct open_parameters, pidfd), 0 },
+		{ "timeLeft", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_const_string, offsetof(struct open_parameters, time_left), 0 },
+		{ "callsLeft", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_u64, offsetof(struct open_parameters, calls_left), 0 },
 		{}
 	};
 	struct open_parameters p = {
 		.pidfd = AGENTCG_UNSET,
 		.wish = { AGENTCG_UNSET_PRIORITY, AGENTCG_UNSET, AGENTCG_UNSET },
+		.time_left_usec = AGENTCG_UNSET, .calls_left = AGENTCG_UNSET,
 	};
 	struct manager *m = userdata;
 	_cleanup_close_ int pidfd = -1;
@@ -166,6 +207,8 @@ METHOD(open_session)
 	r = sd_varlink_dispatch(link, parameters, table, &p);
 	if (r)
 		return r;
+	if (!read_time_left(&p))
+		return sd_varlink_error_invalid_parameter_name(link, p.time_left ? "timeLeft" : "callsLeft");
 	/* Less than a MiB, and nothing could run. */
 	if (p.wish.budget < MIB)
 		return sd_varlink_error_invalid_parameter_name(link, "budget");
@@ -180,13 +223,19 @@ METHOD(open_session)
 	if (s) {
 		if (uid != 0 && uid != s->uid)
 			return agentcg_reply_denied(link, "the session belongs to another user; choose another name");
-		return change_session(link, s, uid, &p.wish, &tie);
+		return change_session(link, s, uid, &p, &tie);
 	}
 	s = NULL;
 	r = agentcg_session_make(link, m, p.name, uid, &p.wish, false, &notes, &s);
-	if (s)
-		r = put_tie(s, &tie);
-	return s && r >= 0 ? reply_session(link, s, &notes) : r;
+	if (!s)
+		return r;
+	set_time(s, &p);
+	r = put_tie(s, &tie);
+	if (r >= 0 && (p.time_left || p.calls_left != AGENTCG_UNSET))
+		r = agentcg_record_save_session(s);
+	if (r < 0)
+		agentcg_session_close(s, true);
+	return r < 0 ? r : reply_session(link, s, &notes);
 }
 
 METHOD(close_session)

@@ -231,6 +231,8 @@ void agentcg_predict(const struct predict_params *params, const struct observed_
 				  params->request_min);
 		gather_durations(params, used, scope, &points);
 		ret->duration_usec = percentile(&points, 50);
+		snprintf(ret->of, sizeof(ret->of), "%s", used->name);
+		ret->runs = nr_runs(used);
 		ret->limit = max_u64(limit(params, used, scope), history);
 		ret->request = history;
 		ret->source = AGENTCG_FROM_HISTORY;

@@ -80,6 +80,8 @@ struct prediction {
 	uint64_t limit;			/* AGENTCG_NONE: nothing is known that speaks for one */
 	uint64_t duration_usec;		/* the median; AGENTCG_NONE: unknown */
 	enum agentcg_prediction_source source;
+	char of[64];			/* whose runs these are, the name of an observed_class; "": nobody's */
+	size_t runs;
 	char text[200];			/* "640Mi: 95th percentile of 41 runs of pytest" */
 };
 

@@ -45,6 +45,8 @@ int agentcg_record_save_session(const struct session *s)
 			MAYBE("budget", s->grant.budget),
 			SD_JSON_BUILD_PAIR_CONDITION(s->anchor.pid != 0, "anchorPid", SD_JSON_BUILD_UNSIGNED(s->anchor.pid)),
 			SD_JSON_BUILD_PAIR_CONDITION(s->anchor.pid != 0, "anchorInode", SD_JSON_BUILD_UNSIGNED(s->anchor.inode)),
+			NUMBER("timeDueUSec", s->time.due_usec),
+			NUMBER("timeTotalUSec", s->time.total_usec),
 			SD_JSON_BUILD_PAIR_VARIANT("attached", attached),
 			SD_JSON_BUILD_PAIR_BOOLEAN("automatic", s->automatic));
 	return r < 0 ? r : save(s->fd, v);
@@ -59,6 +61,8 @@ int agentcg_record_load_session(struct session *s)
 		{ "reserve", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, grant.reserve), 0 },
 		{ "budget", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, grant.budget), 0 },
 		{ "attached", SD_JSON_VARIANT_ARRAY, sd_json_dispatch_variant, offsetof(struct session, attached), 0 },
+		{ "timeDueUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, time.due_usec), 0 },
+		{ "timeTotalUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, time.total_usec), 0 },
 		{ "automatic", SD_JSON_VARIANT_BOOLEAN, sd_json_dispatch_stdbool, offsetof(struct session, automatic), 0 },
 		{ "anchorPid", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct session, anchor.pid), 0 },
 		{ "anchorInode", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, anchor.inode), 0 },
@@ -90,6 +94,7 @@ int agentcg_record_save_call(const struct call *c)
 		NUMBER("beganUSec", c->began_usec),
 		MAYBE("declared", c->declared),
 		SD_JSON_BUILD_PAIR_STRING("kind", c->kind),
+		SD_JSON_BUILD_PAIR_STRING("group", c->group),
 		NUMBER("fate", c->fate),
 		SD_JSON_BUILD_PAIR_BOOLEAN("placed", c->placed),
 		SD_JSON_BUILD_PAIR_VARIANT("command", c->command));
@@ -99,6 +104,13 @@ int agentcg_record_save_call(const struct call *c)
 static int dispatch_kind(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags, void *userdata)
 {
 	if (snprintf(userdata, AGENTCG_KIND_MAX, "%s", sd_json_variant_string(v)) >= AGENTCG_KIND_MAX)
+		return -EBADMSG;
+	return 0;
+}
+
+static int dispatch_group(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags, void *userdata)
+{
+	if (snprintf(userdata, AGENTCG_GROUP_MAX, "%s", sd_json_variant_string(v)) >= AGENTCG_GROUP_MAX)
 		return -EBADMSG;
 	return 0;
 }
@@ -121,6 +133,7 @@ int agentcg_record_load_call(struct call *c)
 		{ "beganUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, began_usec), 0 },
 		{ "declared", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct call, declared), 0 },
 		{ "kind", SD_JSON_VARIANT_STRING, dispatch_kind, offsetof(struct call, kind), 0 },
+		{ "group", SD_JSON_VARIANT_STRING, dispatch_group, offsetof(struct call, group), 0 },
 		{ "fate", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct call, fate), 0 },
 		{ "placed", SD_JSON_VARIANT_BOOLEAN, sd_json_dispatch_stdbool, offsetof(struct call, placed), 0 },
 		{ "command", SD_JSON_VARIANT_ARRAY, sd_json_dispatch_variant, offsetof(struct call, command), 0 },

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "admission.h"
 #include "attachment.h"
 #include "call.h"
 #include "cgroup.h"
@@ -11,6 +12,7 @@
 #include "log.h"
 #include "priority.h"
 #include "record.h"
+#include "timeleft.h"
 
 #define RMDIR_RETRY_USEC	(50 * USEC_PER_MSEC)
 
@@ -80,6 +82,7 @@ static int take_slot(struct session *s)
 	m->sessions[slot] = s;
 	s->next = *first;
 	*first = s;
+	m->reserved += s->grant.reserve;
 	if (s->slot >= m->nr_sessions)
 		m->nr_sessions = s->slot + 1;
 	return 0;
@@ -97,6 +100,7 @@ static void drop_slot(struct session *s)
 			break;
 		}
 	m->sessions[s->slot] = NULL;
+	m->reserved -= s->grant.reserve;
 	while (m->nr_sessions && !m->sessions[m->nr_sessions - 1])
 		m->nr_sessions--;
 	s->slot = UINT32_MAX;
@@ -174,7 +178,7 @@ static struct session *alloc_session(struct manager *m, const char *name)
 
 	if (!s)
 		return NULL;
-	*s = (struct session){ .m = m, .slot = UINT32_MAX, .fd = -1 };
+	*s = (struct session){ .m = m, .slot = UINT32_MAX, .fd = -1, .time.calls_left = AGENTCG_CALLS_UNKNOWN };
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	return s;
 }
@@ -303,7 +307,7 @@ void agentcg_session_gc(struct session *s)
 	char dir[AGENTCG_SESSION_NAME_MAX + 16];
 	struct manager *m = s->m;
 
-	if (s->nr_calls || !(s->automatic || s->closing))
+	if (s->nr_calls || s->nr_waiting || !(s->automatic || s->closing))
 		return;
 	dir_name(s, dir);
 	if (agentcg_cgroup_remove(m->pool_fd, dir) < 0) {
@@ -341,6 +345,7 @@ void agentcg_session_close(struct session *s, bool all)
 	uint32_t slot = s->slot, detached = 0;
 
 	s->closing = true;
+	agentcg_admission_close(s);
 	agentcg_attachment_end_all(s);
 	if (m->sessions[slot] != s)
 		return;
@@ -419,6 +424,10 @@ int agentcg_session_build(struct session *s, sd_json_variant **ret)
 					     SD_JSON_BUILD_UNSIGNED(s->grant.budget)),
 		SD_JSON_BUILD_PAIR_UNSIGNED("reserve", s->grant.reserve),
 		SD_JSON_BUILD_PAIR_UNSIGNED("memoryCurrent", usage),
+		SD_JSON_BUILD_PAIR_CONDITION(s->time.due_usec != 0, "timeLeftUSec",
+					     SD_JSON_BUILD_UNSIGNED(agentcg_time_left(s))),
+		SD_JSON_BUILD_PAIR_CONDITION(s->time.calls_left != AGENTCG_CALLS_UNKNOWN, "callsLeft",
+					     SD_JSON_BUILD_UNSIGNED(s->time.calls_left)),
 		SD_JSON_BUILD_PAIR_VARIANT("calls", calls),
 		SD_JSON_BUILD_PAIR_CONDITION(sd_json_variant_elements(attached) > 0, "attached",
 					     SD_JSON_BUILD_VARIANT(attached)));

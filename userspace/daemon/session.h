@@ -5,11 +5,21 @@
 
 #include "anchor.h"
 #include "grant.h"
+#include "group.h"
 #include "manager.h"
 #include "results.h"
 
 #define AGENTCG_SESSION_NAME_MAX	64
 #define AGENTCG_SESSION_PREFIX		"session-"
+
+/* What it has left for all its calls; usec (timeleft.h). */
+struct session_time {
+	uint64_t due_usec;		/* CLOCK_BOOTTIME; 0: it has no end */
+	uint64_t total_usec;		/* when that was said */
+	uint32_t calls_left;		/* that are to begin; or AGENTCG_CALLS_UNKNOWN */
+	uint32_t ended;			/* calls, and what they took together */
+	uint64_t ended_usec;
+};
 
 struct session {
 	struct manager *m;
@@ -19,6 +29,8 @@ struct session {
 	uid_t uid;			/* its owner */
 	uint32_t arrival;
 	struct session_grant grant;
+	struct session_time time;
+	struct ended_calls ended;
 	bool automatic;			/* goes away with its last call */
 	bool closing;
 	struct anchor anchor;		/* the process with which it ends */
@@ -31,6 +43,9 @@ struct session {
 	uint32_t calls_ever;		/* numbers the leaves */
 	uint32_t nr_calls;
 	uint64_t requested;		/* sum over its calls */
+	struct call *agent;		/* one of them, or NULL */
+	uint32_t nr_waiting;		/* calls that are to begin in it (admission.h) */
+	uint64_t gone;			/* calls that ended, and that wait no longer */
 
 	sd_event_source *retry;		/* rmdir again */
 	sd_varlink *close_link;		/* who waits for the end */

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include "admission.h"
 #include "call.h"
 #include "io-agentcg.h"
 #include "log.h"
@@ -96,7 +97,7 @@ int agentcg_reply_no_call(sd_varlink *link, const char *call)
 static int method_get_status(sd_varlink *link, sd_json_variant *parameters,
 			     sd_varlink_method_flags_t flags, void *userdata)
 {
-	_cleanup_(sd_json_variant_unrefp) sd_json_variant *pool = NULL, *sessions = NULL;
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *pool = NULL, *sessions = NULL, *waiting = NULL;
 	struct manager *m = userdata;
 	uid_t uid;
 	int r;
@@ -117,11 +118,14 @@ static int method_get_status(sd_varlink *link, sd_json_variant *parameters,
 		if (r >= 0)
 			r = sd_json_variant_append_array(&sessions, v);
 	}
+	if (r >= 0)
+		r = agentcg_admission_build(m, uid, &waiting);
 	if (r < 0)
 		return r;
 	return sd_varlink_replybo(link,
 		SD_JSON_BUILD_PAIR_VARIANT("pool", pool),
-		SD_JSON_BUILD_PAIR_VARIANT("sessions", sessions));
+		SD_JSON_BUILD_PAIR_VARIANT("sessions", sessions),
+		SD_JSON_BUILD_PAIR_VARIANT("waiting", waiting));
 }
 
 static int method_watch(sd_varlink *link, sd_json_variant *parameters,
@@ -181,6 +185,7 @@ static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *use
 		if (m->links[i] == link)
 			m->links[i--] = m->links[--m->nr_links];
 	agentcg_watch_remove(m, link);
+	agentcg_admission_forget(m, link);
 	for (uint32_t i = 0; i < m->nr_calls; i++) {
 		struct call *c = m->calls[i];
 

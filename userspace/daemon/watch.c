@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 
 #include "call.h"
+#include "cgroup.h"
 #include "decide.h"
 #include "log.h"
 #include "session.h"
@@ -65,25 +66,24 @@ static bool is_kill(const char *event)
 	return streq(event, "killed") || streq(event, "oom") || streq(event, "timeout");
 }
 
-void agentcg_watch_tell(struct call *c, const char *event, const char *format, ...)
+/* @fd: of the group whose usage is told. */
+_printf_(5, 0)
+static void tell(struct session *s, const char *name, int fd, const char *event, const char *format, va_list ap)
 {
-	char name[AGENTCG_CALL_NAME_MAX], text[300];
-	struct manager *m = c->m;
+	struct manager *m = s->m;
 	uint64_t usage, headroom;
-	va_list ap;
+	char text[300];
 
-	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	agentcg_call_name(c, name);
 	agentcg_log(is_kill(event) ? LOG_NOTICE : LOG_DEBUG, "%s: %s: %s", name, event, text);
 	if (!m->watchers)
 		return;
 
-	usage = agentcg_call_usage(c);
+	if (agentcg_cgroup_read_u64(fd, "memory.current", &usage) < 0)
+		usage = 0;
 	headroom = agentcg_sub(m->pool_max, agentcg_manager_usage(m));
 	for (struct watcher *w = m->watchers; w; w = w->next) {
-		if ((w->uid != 0 && w->uid != c->session->uid) || !reads(w))
+		if ((w->uid != 0 && w->uid != s->uid) || !reads(w))
 			continue;
 		sd_varlink_notifybo(w->link,
 			SD_JSON_BUILD_PAIR_STRING("event", event),
@@ -96,4 +96,23 @@ void agentcg_watch_tell(struct call *c, const char *event, const char *format, .
 		w->queued++;
 		w->lost = 0;
 	}
+}
+
+void agentcg_watch_tell(struct call *c, const char *event, const char *format, ...)
+{
+	char name[AGENTCG_CALL_NAME_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	tell(c->session, agentcg_call_name(c, name), c->fd, event, format, ap);
+	va_end(ap);
+}
+
+void agentcg_watch_tell_session(struct session *s, const char *event, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	tell(s, s->name, s->fd, event, format, ap);
+	va_end(ap);
 }

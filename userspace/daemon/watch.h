@@ -12,4 +12,8 @@ void agentcg_watch_remove(struct manager *m, sd_varlink *link);
 _printf_(3, 4)
 void agentcg_watch_tell(struct call *c, const char *event, const char *format, ...);
 
+/* The same for what has no call (yet): "call" is the session's name. */
+_printf_(3, 4)
+void agentcg_watch_tell_session(struct session *s, const char *event, const char *format, ...);
+
 #endif

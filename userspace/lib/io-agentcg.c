@@ -52,7 +52,23 @@ static SD_VARLINK_DEFINE_ENUM_TYPE(EventType,
 	SD_VARLINK_DEFINE_ENUM_VALUE(thawed),
 	SD_VARLINK_DEFINE_ENUM_VALUE(killed),
 	SD_VARLINK_DEFINE_ENUM_VALUE(timeout),
-	SD_VARLINK_DEFINE_ENUM_VALUE(oom));
+	SD_VARLINK_DEFINE_ENUM_VALUE(oom),
+	COMMENT("A call waits to begin; it has no name yet: call is its session's"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(queued),
+	COMMENT("It has waited and begins"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(admitted));
+
+static SD_VARLINK_DEFINE_ENUM_TYPE(Lacks,
+	COMMENT("Nothing; those before it go first"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(turn),
+	COMMENT("Others are to end first, as it said"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(after),
+	COMMENT("Its session, its user or the machine has as many calls as may be"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(calls),
+	COMMENT("Memory, of its session's budget"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(budget),
+	COMMENT("Memory, of the pool"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(memory));
 
 static SD_VARLINK_DEFINE_ENUM_TYPE(Scheduler,
 	COMMENT("agentcg's own: exact shares, classes, deadlines"),
@@ -189,6 +205,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Call,
 	FIELD_OPT(deadlineUSec, INT),
 	COMMENT("It outlives its client"),
 	FIELD_OPT(detached, BOOL),
+	COMMENT("As BeginCall said"),
+	FIELD_OPT(group, STRING),
 	FIELD(ageUSec, INT));
 
 static SD_VARLINK_DEFINE_ENUM_TYPE(AttachKind,
@@ -204,6 +222,18 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Attached,
 	FIELD(call, STRING),
 	COMMENT("How many processes of its calls run in there, for want of a leaf or memory"),
 	FIELD(unplaced, INT));
+static SD_VARLINK_DEFINE_STRUCT_TYPE(Waiting,
+	FIELD(session, STRING),
+	SD_VARLINK_DEFINE_FIELD(command, SD_VARLINK_STRING, SD_VARLINK_ARRAY),
+	COMMENT("Among all that wait, from 1 on; one that fits may begin before one that does not"),
+	FIELD(position, INT),
+	FIELD(priority, INT),
+	COMMENT("Bytes it is expected to need"),
+	FIELD(request, INT),
+	COMMENT("As BeginCall said"),
+	FIELD_OPT(group, STRING),
+	SD_VARLINK_DEFINE_FIELD_BY_TYPE(lacks, Lacks, 0),
+	FIELD(waitingUSec, INT));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(Session,
 	FIELD(name, STRING),
@@ -214,6 +244,9 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Session,
 	FIELD_OPT(budget, INT),
 	FIELD(reserve, INT),
 	FIELD(memoryCurrent, INT),
+	COMMENT("What is left of the timeLeft of OpenSession, and how many of its callsLeft are to come"),
+	FIELD_OPT(timeLeftUSec, INT),
+	FIELD_OPT(callsLeft, INT),
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(calls, Call, SD_VARLINK_ARRAY),
 	COMMENT("Processes whose calls get leaves without their doing"),
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(attached, Attached, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE));
@@ -283,6 +316,13 @@ static SD_VARLINK_DEFINE_METHOD(OpenSession,
 	INPUT_OPT(reserve, INT),
 	COMMENT("Index of a pidfd of a process of the caller's own uid: when that ends, the session closes"),
 	INPUT_OPT(pidFd, INT),
+	COMMENT("A text with a unit, such as \"10m\", or \"none\": what it has left from now on for its calls, which are taken to run one "
+		"after another. A call gets its share of that as timeout, as long as earlier runs of its kind took in proportion to "
+		"those to come, and is told before it begins if that will probably not do. When the time is over calls are "
+		"refused with LimitExceeded"),
+	INPUT_OPT(timeLeft, ANY),
+	COMMENT("How many calls are to come, as far as can be said; default: unknown, and each gets all that is left"),
+	INPUT_OPT(callsLeft, INT),
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(session, Session, 0),
 	COMMENT("What was not granted as asked, and why"),
 	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
@@ -314,12 +354,26 @@ static SD_VARLINK_DEFINE_METHOD(BeginCall,
 	INPUT_OPT(priority, INT),
 	COMMENT("An Intent; what is wrong with it is told by InvalidIntent"),
 	INPUT_OPT(intent, OBJECT),
+	COMMENT("True: rather than fail for a quota of calls, or begin what could only be held for memory, it waits, by priority, "
+		"slack (deadline less duration) and arrival, until it may begin, and the reply comes then. That may take the policy's "
+		"QueueTimeout, a minute as a rule: give the reply longer. Then it begins all the same, if memory is what it lacks, or "
+		"fails with LimitExceeded. To hang up is to give up; after a restart of the daemon ask again. Do not wait for calls "
+		"that only you can end"),
+	INPUT_OPT(wait, BOOL),
+	COMMENT("The calls of its session that it belongs to, those of one parallel step, say; a name as a session's, of 32 bytes at most"),
+	INPUT_OPT(group, STRING),
+	COMMENT("Calls (\"work/tool-3\") and groups of its session, 8 at most, that are to end before it begins; of a group those that "
+		"asked to begin before it. It waits for them as long as they run, also without wait. Where one was killed it begins "
+		"all the same, and notes say so. One that the session does not know, or not any more, is told by NoSuchCall"),
+	SD_VARLINK_DEFINE_INPUT(after, SD_VARLINK_STRING, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE),
 	OUTPUT(call, STRING),
 	OUTPUT(cgroup, STRING),
 	COMMENT("Index of the directory's descriptor, for CLONE_INTO_CGROUP"),
 	OUTPUT(cgroupFd, INT),
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(granted, Granted, 0),
-	COMMENT("What was not granted as asked, and why"),
+	COMMENT("How long it has waited, if it has"),
+	OUTPUT_OPT(queuedUSec, INT),
+	COMMENT("What was not granted as asked, and why; what it has waited for"),
 	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
 
 static SD_VARLINK_DEFINE_METHOD(AdjustCall,
@@ -375,7 +429,9 @@ static SD_VARLINK_DEFINE_METHOD(ClaimCall,
 static SD_VARLINK_DEFINE_METHOD(GetStatus,
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(pool, Pool, 0),
 	COMMENT("The caller's own; root sees all"),
-	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(sessions, Session, SD_VARLINK_ARRAY));
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(sessions, Session, SD_VARLINK_ARRAY),
+	COMMENT("Likewise: calls that wait to begin, in their order"),
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(waiting, Waiting, SD_VARLINK_ARRAY));
 
 static SD_VARLINK_DEFINE_METHOD(GetScheduler,
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(active, Scheduler, 0),
@@ -458,6 +514,8 @@ SD_VARLINK_DEFINE_INTERFACE(
 	ABOUT(vl_type_Killed, "A call that was killed with its session"),
 	ABOUT(vl_type_Pool, "The memory that all sessions share"),
 	ABOUT(vl_type_Call, "A tool call, in a group of its own"),
+	ABOUT(vl_type_Waiting, "A call that waits to begin"),
+	ABOUT(vl_type_Lacks, "What it waits for"),
 	ABOUT(vl_type_Session, "One agent's session"),
 	ABOUT(vl_type_Group, "A group that shares in the CPU time"),
 	ABOUT(vl_type_Result, "What became of a call"),

@@ -46,6 +46,7 @@ enum kind {
 	KIND_OWNER,
 	KIND_SCHEDULER,
 	KIND_LEARN,
+	KIND_ADMISSION,
 };
 
 #define POLICY(m)	offsetof(struct agentcg_policy, m)
@@ -82,6 +83,8 @@ static const struct key {
 	{ SECTION_CALL, "PidsMax", KIND_COUNT64, POLICY(pids_max) },
 	{ SECTION_CALL, "CPUMax", KIND_CPUS_NONE, POLICY(cpu_max) },
 	{ SECTION_CALL, "Learn", KIND_LEARN, POLICY(learn) },
+	{ SECTION_CALL, "Admission", KIND_ADMISSION, POLICY(admission) },
+	{ SECTION_CALL, "QueueTimeout", KIND_TIME, POLICY(queue_timeout_usec) },
 	{ SECTION_CPU, "Scheduler", KIND_SCHEDULER, POLICY(scheduler) },
 };
 
@@ -217,6 +220,19 @@ static int parse_learn(struct reader *r, const char *text)
 	return 0;
 }
 
+static int parse_admission(struct reader *r, const char *text)
+{
+	if (streq(text, "memory"))
+		r->policy->admission = AGENTCG_ADMISSION_MEMORY;
+	else if (streq(text, "quota"))
+		r->policy->admission = AGENTCG_ADMISSION_QUOTA;
+	else if (streq(text, "none"))
+		r->policy->admission = AGENTCG_ADMISSION_NONE;
+	else
+		return refuse(r, "Admission=%s: say memory, quota or none", text);
+	return 0;
+}
+
 static bool may_be_none(enum kind kind)
 {
 	return kind == KIND_SIZE_NONE || kind == KIND_TIME_NONE || kind == KIND_CPUS_NONE ||
@@ -283,6 +299,8 @@ static int set_key(struct reader *r, const struct key *k, struct agentcg_session
 		return parse_scheduler(r, text);
 	case KIND_LEARN:
 		return parse_learn(r, text);
+	case KIND_ADMISSION:
+		return parse_admission(r, text);
 	case KIND_BOOL:
 		if (parse_bool(text, (bool *)(base + k->offset)) < 0)
 			return refuse(r, "%s=%s: say yes or no", k->name, text);
@@ -472,6 +490,7 @@ void agentcg_policy_init(struct agentcg_policy *p)
 		.timeout_max_usec = AGENTCG_NONE,
 		.pids_max = 4096,
 		.cpu_max = AGENTCG_NONE,
+		.queue_timeout_usec = 60 * USEC_PER_SEC,
 	};
 }
 
@@ -568,6 +587,9 @@ int agentcg_policy_check(struct agentcg_policy *p, uint64_t mem_total, char *why
 		problem = "[Hold] ExpiredDelay must be at most 1s";
 	else if (p->request > p->memory_max)
 		problem = "[Call] MemoryRequest is more than the whole pool's MemoryMax";
+	else if (p->queue_timeout_usec < 100 * USEC_PER_MSEC ||
+		 p->queue_timeout_usec > 3600 * USEC_PER_SEC)
+		problem = "[Call] QueueTimeout must be from 100ms to 1h; say Admission=none for no waiting";
 	else if (p->call_max < MIB)
 		problem = "[Call] MemoryMax is below 1Mi: nothing could run; say none for no limit";
 	if (problem) {

@@ -33,6 +33,12 @@ enum agentcg_learn_choice {
 	AGENTCG_LEARN_NONE,
 };
 
+enum agentcg_admission_choice {
+	AGENTCG_ADMISSION_MEMORY,	/* calls may wait for memory and for quotas */
+	AGENTCG_ADMISSION_QUOTA,	/* for quotas alone */
+	AGENTCG_ADMISSION_NONE,
+};
+
 struct agentcg_session_policy {
 	char match[AGENTCG_MATCH_MAX];	/* glob on the name; "": the default */
 	char owner[33];			/* user name or uid; "": anybody */
@@ -72,6 +78,8 @@ struct agentcg_policy {
 	uint64_t cpu_max;		/* thousandths of a CPU; AGENTCG_NONE: no limit of its own */
 
 	enum agentcg_learn_choice learn;
+	enum agentcg_admission_choice admission;
+	uint64_t queue_timeout_usec;
 
 	enum agentcg_scheduler_choice scheduler;
 };

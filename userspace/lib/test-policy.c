@@ -62,6 +62,7 @@ static void test_keys(void)
 		"[Session]\nPriority=low\nReserve=1Mi\nBudget=1Gi\nSessionsPerUser=3\nCallsPerSession=4\nDetachedCalls=none\n"
 		"; another\n"
 		"[Call]\nMemoryRequest=32Mi\nMemoryMax=512Mi\nTimeoutMax=5m\nPidsMax=100\nCPUMax=1.5\nLearn=limit\n"
+		"Admission=quota\nQueueTimeout=2m\n"
 		"[CPU]\nScheduler=none\n", why);
 
 	tap_ok(r == 0, "all keys are read %s", why);
@@ -75,7 +76,8 @@ static void test_keys(void)
 	       p.session.detached_calls == 0, "[Session]");
 	tap_ok(p.request == 32 * MIB && p.call_max == 512 * MIB &&
 	       p.timeout_max_usec == 300000000 && p.pids_max == 100 && p.cpu_max == 1500 &&
-	       p.learn == AGENTCG_LEARN_LIMIT, "[Call]");
+	       p.learn == AGENTCG_LEARN_LIMIT && p.admission == AGENTCG_ADMISSION_QUOTA &&
+	       p.queue_timeout_usec == 120000000, "[Call]");
 	tap_ok(p.scheduler == AGENTCG_SCHEDULER_NONE, "[CPU]");
 	agentcg_policy_done(&p);
 }
@@ -109,6 +111,8 @@ static void test_refused(void)
 	refused("[Pool]\nMemMax=1Gi\n", "2: unknown key \"MemMax\" in [Pool]; known are Slice, MemoryMax");
 	refused("[Call]\nCPUMax=lots\n", "2: CPUMax: \"lots\" is no number of CPUs: say 2, 1.5, or 500m for half of one; or none");
 	refused("[Call]\nLearn=all\n", "2: Learn=all: say request, limit or none");
+	refused("[Call]\nAdmission=cpu\n", "2: Admission=cpu: say memory, quota or none");
+	refused("[Call]\nQueueTimeout=2h\n", "QueueTimeout must be from 100ms to 1h");
 	refused("[Session]\nDetachedCalls=0\n", "2: DetachedCalls: \"0\": say a number from 1 to 1000000; or none");
 	refused("[Pools]\nReserve=1Mi\n", "unknown section [Pools]; known are [Pool]");
 	refused("Reserve=1Mi\n", "1: a key before the first section");

@@ -17,7 +17,7 @@ from typing import Any, AsyncIterator, Dict, List, Optional, Sequence, Set, Tupl
 from . import protocol
 from .launcher import Launch
 from .types import (AgentcgError, Closed, Completed, Event, Finished, Granted, Intent, Json, NoDaemon, NoSuchCall, NoSuchSession,
-                    Priority, ProtocolError, Result, Size, Status, parse_time, read)
+                    Priority, ProtocolError, Result, Size, Status, Time, parse_time, read)
 
 _Message = Tuple[Json, List[int]]
 
@@ -94,10 +94,11 @@ class _Link:
             raise message
         return message
 
-    async def call(self, method: str, parameters: Json, fds: Sequence[int] = ()) -> _Message:
+    async def call(self, method: str, parameters: Json, fds: Sequence[int] = (),
+                   timeout: Optional[float] = protocol.REPLY_SECONDS) -> _Message:
         try:
             await self.send(protocol.request(method, parameters), fds)
-            message, got = await self.receive(protocol.REPLY_SECONDS)
+            message, got = await self.receive(timeout)
         except asyncio.TimeoutError:
             self.close()
             raise protocol.silent() from None
@@ -138,7 +139,9 @@ class Call:
         """Its directory, until the call ends."""
         self.granted: Optional[Granted] = begun.granted if begun else None
         self.notes: List[str] = begun.notes if begun else []
-        """What was not granted as asked, and why."""
+        """What was not granted as asked, and why; what it has waited for."""
+        self.queued_usec: int = begun.queued_usec if begun else 0
+        """How long it has waited to begin."""
         self.result: Optional[Result] = None
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
@@ -512,9 +515,10 @@ class Client:
 
     async def begin_call(self, command: Union[str, Sequence[Any], None] = None, *, session: Optional[str] = None,
                          intent: Optional[Intent] = None, priority: Optional[Priority] = None,
-                         agent: bool = False) -> Call:
+                         agent: bool = False, wait: bool = False, group: Optional[str] = None,
+                         after: Optional[Sequence[str]] = None) -> Call:
         """As agentcg.Client.begin_call()."""
-        parameters = protocol.begin_call(session, command, intent, priority, agent)
+        parameters = protocol.begin_call(session, command, intent, priority, agent, wait, group, after)
         intent = intent or Intent()
         try:
             link = await _Link.connect(self.socket)
@@ -523,7 +527,10 @@ class Client:
                 raise
             return Call(self.socket, None, None, intent, str(e))
         try:
-            p, fds = await link.call("BeginCall", parameters)
+            if wait or after:
+                link, (p, fds) = await self._wait_to_begin(link, parameters)
+            else:
+                p, fds = await link.call("BeginCall", parameters)
             try:
                 begun = protocol.Begun(p, fds)
             finally:
@@ -533,12 +540,35 @@ class Client:
             raise
         return Call(self.socket, link, begun, intent)
 
+    async def _wait_to_begin(self, link: _Link, parameters: Json) -> Tuple[_Link, _Message]:
+        """The reply, however long it takes; a daemon that is restarted meanwhile is asked again."""
+        give_up = 0.0
+        while True:
+            try:
+                return link, await link.call("BeginCall", parameters, timeout=None)
+            except NoDaemon:
+                link.close()
+                give_up = time.monotonic() + protocol.CLAIM_SECONDS
+            while True:
+                try:
+                    link = await _Link.connect(self.socket)
+                    break
+                except NoDaemon:
+                    if time.monotonic() >= give_up:
+                        raise
+                    await asyncio.sleep(protocol.RETRY_SECONDS)
+
     async def run(self, args: Any, *, session: Optional[str] = None, intent: Optional[Intent] = None,
                   priority: Optional[Priority] = None, input: Union[str, bytes, None] = None,
-                  capture_output: bool = False, check: bool = False, **options: Any) -> Completed:
-        """subprocess.run() as a tool call.  What it leaves behind is killed, unless the intent says detach."""
+                  capture_output: bool = False, check: bool = False, wait: bool = True, group: Optional[str] = None,
+                  after: Optional[Sequence[str]] = None, **options: Any) -> Completed:
+        """subprocess.run() as a tool call.  What it leaves behind is killed, unless the intent says detach.
+
+        `wait`, `group`, `after`: as begin_call() has them.
+        """
         output = protocol.run_options(options, input, capture_output)
-        async with await self.begin_call(args, session=session, intent=intent, priority=priority) as call:
+        async with await self.begin_call(args, session=session, intent=intent, priority=priority, wait=wait, group=group,
+                                         after=after) as call:
             code, out, err, result = await call._run(args, output.encode(input), options)
         done = Completed(args, code, output.decode(out), output.decode(err), result, call.name, call.notes)
         if check:
@@ -554,13 +584,15 @@ class Client:
         return Watch(self.socket, timeout)
 
     async def open_session(self, name: str, *, priority: Optional[Priority] = None, budget: Optional[Size] = None,
-                           reserve: Optional[Size] = None, pid_fd: Optional[int] = None) -> List[str]:
+                           reserve: Optional[Size] = None, time_left: Optional[Time] = None,
+                           calls_left: Optional[int] = None, pid_fd: Optional[int] = None) -> List[str]:
         """Makes a session, or changes one's own.  What was not granted as asked, and why.
 
+        `time_left`: what its calls have together from now on ("none": no end); `calls_left`: how many are to come;
         `pid_fd`, of os.pidfd_open(): a process of one's own with which the session ends.
         """
         fds = [] if pid_fd is None else [pid_fd]
-        p = await self._request("OpenSession", protocol.open_session(name, priority, budget, reserve, bool(fds)), fds)
+        p = await self._request("OpenSession", protocol.open_session(name, priority, budget, reserve, time_left, calls_left, bool(fds)), fds)
         return [str(n) for n in p.get("notes") or []]
 
     async def close_session(self, name: str, *, kill: bool = False) -> Closed:
@@ -593,7 +625,8 @@ class Session:
     """An agent's session: its calls share a priority and a budget.  Closed with the `async with` block, unless `keep`."""
 
     def __init__(self, name: str, *, priority: Optional[Priority] = None, budget: Optional[Size] = None,
-                 reserve: Optional[Size] = None, keep: bool = False, client: Optional[Client] = None,
+                 reserve: Optional[Size] = None, time_left: Optional[Time] = None, calls_left: Optional[int] = None,
+                 keep: bool = False, client: Optional[Client] = None,
                  socket: Optional[str] = None, required: bool = True, pid_fd: Optional[int] = None) -> None:
         self.client = client or Client(socket, required=required)
         self.name = name
@@ -601,7 +634,7 @@ class Session:
         """What was not granted as asked, and why."""
         self.closed: Optional[Closed] = None
         self._options: Dict[str, Any] = {"priority": priority, "budget": budget, "reserve": reserve,
-                                         "pid_fd": pid_fd}
+                                         "time_left": time_left, "calls_left": calls_left, "pid_fd": pid_fd}
         self._keep = keep
 
     async def open(self) -> Session:
@@ -632,16 +665,19 @@ class Session:
         return await self.client.get_results(self.name, untold=untold, failed=failed)
 
     async def begin_call(self, command: Union[str, Sequence[Any], None] = None, *, intent: Optional[Intent] = None,
-                         priority: Optional[Priority] = None, agent: bool = False) -> Call:
+                         priority: Optional[Priority] = None, agent: bool = False, wait: bool = False,
+                         group: Optional[str] = None, after: Optional[Sequence[str]] = None) -> Call:
         """Client.begin_call() in this session."""
-        return await self.client.begin_call(command, session=self.name, intent=intent, priority=priority, agent=agent)
+        return await self.client.begin_call(command, session=self.name, intent=intent, priority=priority, agent=agent,
+                                            wait=wait, group=group, after=after)
 
     async def run(self, args: Any, *, intent: Optional[Intent] = None, priority: Optional[Priority] = None,
                   input: Union[str, bytes, None] = None, capture_output: bool = False, check: bool = False,
-                  **options: Any) -> Completed:
+                  wait: bool = True, group: Optional[str] = None, after: Optional[Sequence[str]] = None, **options: Any) -> Completed:
         """Client.run() in this session."""
         return await self.client.run(args, session=self.name, intent=intent, priority=priority, input=input,
-                                     capture_output=capture_output, check=check, **options)
+                                     capture_output=capture_output, check=check, wait=wait, group=group, after=after,
+                                     **options)
 
 
 async def run(args: Any, **options: Any) -> Completed:

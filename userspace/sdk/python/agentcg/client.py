@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Ty
 from . import protocol
 from .launcher import Launch
 from .types import (AgentcgError, Closed, Completed, Event, Finished, Granted, Intent, Json, NoDaemon, NoSuchCall, NoSuchSession,
-                    Priority, ProtocolError, Result, Size, Status, parse_time, read)
+                    Priority, ProtocolError, Result, Size, Status, Time, parse_time, read)
 
 
 class _Link:
@@ -168,7 +168,9 @@ class Call:
         """Its directory, until the call ends."""
         self.granted: Optional[Granted] = begun.granted if begun else None
         self.notes: List[str] = begun.notes if begun else []
-        """What was not granted as asked, and why."""
+        """What was not granted as asked, and why; what it has waited for."""
+        self.queued_usec: int = begun.queued_usec if begun else 0
+        """How long it has waited to begin."""
         self.result: Optional[Result] = None
         self._began = time.monotonic()
         if begun:
@@ -525,13 +527,16 @@ class Client:
         return Session(name, client=self, **options)
 
     def begin_call(self, command: Union[str, Sequence[Any], None] = None, *, session: Optional[str] = None,
-                   intent: Optional[Intent] = None, priority: Optional[Priority] = None, agent: bool = False) -> Call:
+                   intent: Optional[Intent] = None, priority: Optional[Priority] = None, agent: bool = False,
+                   wait: bool = False, group: Optional[str] = None, after: Optional[Sequence[str]] = None) -> Call:
         """A group for a call.  `command` is for those who look at the status only.
 
         `session`: one that does not exist is made for the call; None: the user's own.
         `agent`: it is for the agent framework itself, which is never held and never killed first.
+        `wait`: for room to begin, rather than fail or be held; not for calls that only this thread can end.
+        `group`: the parallel calls that it belongs to.  `after`: calls and groups of its session that are to end first.
         """
-        parameters = protocol.begin_call(session, command, intent, priority, agent)
+        parameters = protocol.begin_call(session, command, intent, priority, agent, wait, group, after)
         intent = intent or Intent()
         try:
             link = _Link(self.socket)
@@ -540,7 +545,10 @@ class Client:
                 raise
             return Call(self.socket, None, None, intent, str(e))
         try:
-            p, fds = link.call("BeginCall", parameters)
+            if wait or after:
+                link, (p, fds) = self._wait_to_begin(link, parameters)
+            else:
+                p, fds = link.call("BeginCall", parameters)
             try:
                 begun = protocol.Begun(p, fds)
             finally:
@@ -550,12 +558,38 @@ class Client:
             raise
         return Call(self.socket, link, begun, intent)
 
+    def _wait_to_begin(self, link: _Link, parameters: Json) -> Tuple[_Link, Tuple[Json, List[int]]]:
+        """The reply, however long it takes; a daemon that is restarted meanwhile is asked again."""
+        give_up = 0.0
+        while True:
+            try:
+                link.socket.settimeout(None)
+                reply = link.call("BeginCall", parameters)
+                link.socket.settimeout(protocol.REPLY_SECONDS)
+                return link, reply
+            except NoDaemon:
+                link.close()
+                give_up = time.monotonic() + protocol.CLAIM_SECONDS
+            while True:
+                try:
+                    link = _Link(self.socket)
+                    break
+                except NoDaemon:
+                    if time.monotonic() >= give_up:
+                        raise
+                    time.sleep(protocol.RETRY_SECONDS)
+
     def run(self, args: Any, *, session: Optional[str] = None, intent: Optional[Intent] = None,
             priority: Optional[Priority] = None, input: Union[str, bytes, None] = None, capture_output: bool = False,
-            check: bool = False, **options: Any) -> Completed:
-        """subprocess.run() as a tool call.  What it leaves behind is killed, unless the intent says detach."""
+            check: bool = False, wait: bool = True, group: Optional[str] = None, after: Optional[Sequence[str]] = None,
+            **options: Any) -> Completed:
+        """subprocess.run() as a tool call.  What it leaves behind is killed, unless the intent says detach.
+
+        `wait`, `group`, `after`: as begin_call() has them.
+        """
         output = protocol.run_options(options, input, capture_output)
-        with self.begin_call(args, session=session, intent=intent, priority=priority) as call:
+        with self.begin_call(args, session=session, intent=intent, priority=priority, wait=wait, group=group,
+                             after=after) as call:
             code, out, err, result = call._run(args, output.encode(input), options)
         done = Completed(args, code, output.decode(out), output.decode(err), result, call.name, call.notes)
         if check:
@@ -571,13 +605,15 @@ class Client:
         return Watch(self.socket, timeout)
 
     def open_session(self, name: str, *, priority: Optional[Priority] = None, budget: Optional[Size] = None,
-                     reserve: Optional[Size] = None, pid_fd: Optional[int] = None) -> List[str]:
+                     reserve: Optional[Size] = None, time_left: Optional[Time] = None,
+                     calls_left: Optional[int] = None, pid_fd: Optional[int] = None) -> List[str]:
         """Makes a session, or changes one's own.  What was not granted as asked, and why.
 
+        `time_left`: what its calls have together from now on ("none": no end); `calls_left`: how many are to come;
         `pid_fd`, of os.pidfd_open(): a process of one's own with which the session ends.
         """
         fds = [] if pid_fd is None else [pid_fd]
-        p = self._request("OpenSession", protocol.open_session(name, priority, budget, reserve, bool(fds)), fds)
+        p = self._request("OpenSession", protocol.open_session(name, priority, budget, reserve, time_left, calls_left, bool(fds)), fds)
         return [str(n) for n in p.get("notes") or []]
 
     def close_session(self, name: str, *, kill: bool = False) -> Closed:
@@ -610,7 +646,8 @@ class Session:
     """An agent's session: its calls share a priority and a budget.  Closed with the `with` block, unless `keep`."""
 
     def __init__(self, name: str, *, priority: Optional[Priority] = None, budget: Optional[Size] = None,
-                 reserve: Optional[Size] = None, keep: bool = False, client: Optional[Client] = None,
+                 reserve: Optional[Size] = None, time_left: Optional[Time] = None, calls_left: Optional[int] = None,
+                 keep: bool = False, client: Optional[Client] = None,
                  socket: Optional[str] = None, required: bool = True, pid_fd: Optional[int] = None) -> None:
         self.client = client or Client(socket, required=required)
         self.name = name
@@ -618,7 +655,7 @@ class Session:
         """What was not granted as asked, and why."""
         self.closed: Optional[Closed] = None
         self._options: Dict[str, Any] = {"priority": priority, "budget": budget, "reserve": reserve,
-                                         "pid_fd": pid_fd}
+                                         "time_left": time_left, "calls_left": calls_left, "pid_fd": pid_fd}
         self._keep = keep
 
     def open(self) -> Session:
@@ -649,16 +686,19 @@ class Session:
         return self.client.get_results(self.name, untold=untold, failed=failed)
 
     def begin_call(self, command: Union[str, Sequence[Any], None] = None, *, intent: Optional[Intent] = None,
-                   priority: Optional[Priority] = None, agent: bool = False) -> Call:
+                   priority: Optional[Priority] = None, agent: bool = False, wait: bool = False,
+                   group: Optional[str] = None, after: Optional[Sequence[str]] = None) -> Call:
         """Client.begin_call() in this session."""
-        return self.client.begin_call(command, session=self.name, intent=intent, priority=priority, agent=agent)
+        return self.client.begin_call(command, session=self.name, intent=intent, priority=priority, agent=agent, wait=wait,
+                                      group=group, after=after)
 
     def run(self, args: Any, *, intent: Optional[Intent] = None, priority: Optional[Priority] = None,
             input: Union[str, bytes, None] = None, capture_output: bool = False, check: bool = False,
-            **options: Any) -> Completed:
+            wait: bool = True, group: Optional[str] = None, after: Optional[Sequence[str]] = None, **options: Any) -> Completed:
         """Client.run() in this session."""
         return self.client.run(args, session=self.name, intent=intent, priority=priority, input=input,
-                               capture_output=capture_output, check=check, **options)
+                               capture_output=capture_output, check=check, wait=wait, group=group, after=after,
+                               **options)
 
 
 def run(args: Any, **options: Any) -> Completed:

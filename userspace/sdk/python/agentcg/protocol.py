@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from .types import (AgentcgError, Granted, Intent, InvalidIntent, InvalidParameter, Json, LimitExceeded, NoDaemon,
                     NoSuchCall, NoSuchSession, NotSupported, PermissionDenied, Priority, ProtocolError, Result, Size,
-                    parse_priority, parse_size, read)
+                    Time, parse_priority, parse_size, read, time_text)
 
 SOCKET = "/run/agentcg/io.agentcg"
 INTERFACE = "io.agentcg."
@@ -24,7 +24,7 @@ SERVICE = "org.varlink.service."
 MESSAGE_MAX = 16 << 20          # as the daemon's library has it
 COMMAND_MAX = 256               # as much of a command line as the daemon keeps
 FDS_MAX = 16
-REPLY_SECONDS = 45.0            # an end takes 10 s at most
+REPLY_SECONDS = 45.0            # an end takes 10 s at most; who waits to begin waits as long as the daemon lets it
 CLAIM_SECONDS = 10.0            # so long does a daemon that was restarted wait for us
 RETRY_SECONDS = 0.1
 RETRY_SLOW_SECONDS = 1.0
@@ -159,9 +159,9 @@ def describe(command: Union[str, bytes, "os.PathLike[Any]", Sequence[Any], None]
 
 
 def open_session(name: str, priority: Optional[Priority], budget: Optional[Size], reserve: Optional[Size],
-                 tied: bool = False) -> Json:
+                 time_left: Optional[Time] = None, calls_left: Optional[int] = None, tied: bool = False) -> Json:
     """@tied: to the process of the descriptor that goes with it."""
-    return {"name": name,
+    return {"name": name, "timeLeft": None if time_left is None else time_text(time_left), "callsLeft": calls_left,
             "priority": None if priority is None else parse_priority(priority),
             "budget": None if budget is None else parse_size(budget),
             "reserve": None if reserve is None else parse_size(reserve),
@@ -169,8 +169,9 @@ def open_session(name: str, priority: Optional[Priority], budget: Optional[Size]
 
 
 def begin_call(session: Optional[str], command: Any, intent: Optional[Intent], priority: Optional[Priority],
-               agent: bool) -> Json:
+               agent: bool, wait: bool = False, group: Optional[str] = None, after: Optional[Sequence[str]] = None) -> Json:
     return {"session": session, "command": describe(command), "agent": True if agent else None,
+            "wait": True if wait else None, "group": group, "after": None if after is None else list(after),
             "priority": None if priority is None else parse_priority(priority),
             "intent": intent.to_json() if intent else None}
 
@@ -190,6 +191,7 @@ class Begun:
             self.call, self.cgroup, index = str(p["call"]), str(p["cgroup"]), p["cgroupFd"]
             self.granted = Granted.from_json(p.get("granted"))
             self.notes = [str(n) for n in p.get("notes") or []]
+            self.queued_usec = int(p.get("queuedUSec") or 0)
             if not isinstance(index, int) or not 0 <= index < len(fds):
                 raise ProtocolError("the daemon sent no descriptor of the call's group")
         except KeyError as e:

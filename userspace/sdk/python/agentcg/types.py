@@ -119,7 +119,7 @@ def parse_priority(priority: Priority) -> int:
     return priority
 
 
-def _time_text(time: Time) -> str:
+def time_text(time: Time) -> str:
     if isinstance(time, datetime.timedelta):
         return f"{round(time.total_seconds() * 1000)}ms"
     return time
@@ -165,7 +165,7 @@ class Intent:
                 out[name] = said
         for name in ("timeout", "deadline", "duration"):
             if getattr(self, name) is not None:
-                out[name] = _time_text(getattr(self, name))
+                out[name] = time_text(getattr(self, name))
         for name in ("latency", "on_pressure", "detach"):
             if getattr(self, name) is not None:
                 out[name] = getattr(self, name)
@@ -373,6 +373,22 @@ class CallStatus:
     latency: Optional[str] = None
     deadline_usec: Optional[int] = None
     detached: bool = False
+    group: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A call that waits to begin."""
+
+    session: str
+    command: List[str]
+    position: int
+    priority: int
+    request: int
+    lacks: str
+    """memory, budget, calls (there are too many), after (others are to end first), turn"""
+    waiting_usec: int
+    group: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -385,6 +401,8 @@ class SessionStatus:
     memory_current: int
     calls: List[CallStatus]
     budget: Optional[int] = None
+    time_left_usec: Optional[int] = None
+    calls_left: Optional[int] = None
 
     @classmethod
     def from_json(cls, value: Any) -> SessionStatus:
@@ -396,6 +414,8 @@ class SessionStatus:
 class Status:
     pool: Pool
     sessions: List[SessionStatus]
+    waiting: List[Waiting] = field(default_factory=list)
+    """Calls that are to begin, in their order."""
 
     @property
     def calls(self) -> List[CallStatus]:
@@ -403,12 +423,13 @@ class Status:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Status:
-        return cls(read(Pool, value.get("pool")), [SessionStatus.from_json(s) for s in value.get("sessions") or []])
+        return cls(read(Pool, value.get("pool")), [SessionStatus.from_json(s) for s in value.get("sessions") or []],
+                   [read(Waiting, w) for w in value.get("waiting") or []])
 
 
 @dataclass(frozen=True)
 class Event:
-    """hold, release, expired, frozen, thawed, killed, timeout, oom."""
+    """hold, release, expired, frozen, thawed, killed, timeout, oom, queued (`call` is the session), admitted."""
 
     event: str
     call: str
