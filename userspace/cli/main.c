@@ -15,6 +15,7 @@ static const struct {
 	{ "shell-prefix", agentcg_cmd_shell_prefix, "Run a shell script as a tool call, for tools that want a prefix" },
 	{ "status",	agentcg_cmd_status,	"Show the pool, the sessions and their tool calls" },
 	{ "sched",	agentcg_cmd_sched,	"Show what CPU time they asked for and got, and how long they waited" },
+	{ "history",	agentcg_cmd_history,	"Show what earlier tool calls needed, by kind of command" },
 	{ "session",	agentcg_cmd_session,	"Open or close a session" },
 	{ "release",	agentcg_cmd_release,	"Let a held tool call go on" },
 	{ "record",	agentcg_cmd_record,	"Record how much memory and CPU a command uses" },

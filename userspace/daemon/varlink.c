@@ -237,6 +237,7 @@ int agentcg_varlink_listen(struct manager *m, const char *socket)
 		AGENTCG_METHOD("Release"), agentcg_method_release,
 		AGENTCG_METHOD("GetStatus"), method_get_status,
 		AGENTCG_METHOD("GetScheduler"), agentcg_method_get_scheduler,
+		AGENTCG_METHOD("GetHistory"), agentcg_method_get_history,
 		AGENTCG_METHOD("SetThreadClass"), agentcg_method_set_thread_class,
 		AGENTCG_METHOD("Watch"), method_watch,
 		AGENTCG_METHOD("Reload"), method_reload);

@@ -25,6 +25,7 @@ METHOD(end_call);
 METHOD(claim_call);
 METHOD(release);
 METHOD(get_scheduler);
+METHOD(get_history);
 METHOD(set_thread_class);
 
 /* A number that may be absent or null: then *userdata keeps its value. */

@@ -423,6 +423,24 @@ class Closed:
         return cls([read(Killed, k) for k in value.get("killed") or []], value.get("detached") or 0)
 
 
+@dataclass(frozen=True)
+class KindHistory:
+    """What the earlier calls of one kind needed, the newest 64."""
+
+    kind: str
+    """What such commands do, however they are spelt: pytest, git status."""
+    runs: int
+    failures: int
+    """Killed, or could not start all of their processes."""
+    peak_p50: int
+    peak_p95: int
+    peak_max: int
+    duration_p50_usec: int
+    duration_p95_usec: int
+    last_usec: int
+    """When the last one began, CLOCK_REALTIME."""
+
+
 class Completed(subprocess.CompletedProcess):  # type: ignore[type-arg]
     """As subprocess.run() returns it, and the call's result."""
 
