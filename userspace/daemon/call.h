@@ -31,6 +31,8 @@ struct call {
 	struct call_grant grant;
 	sd_json_variant *command;	/* array of strings, for people */
 	char kind[AGENTCG_KIND_MAX];	/* for the history; "": it is not kept */
+	uint64_t text;			/* digest of its command (habit.h); 0: unknown */
+	uint32_t alike;			/* so many in a row ended as it did; 0: not known yet, or well */
 	uint64_t declared;		/* bytes requested; AGENTCG_NONE: nothing was */
 	uint64_t began_usec;		/* CLOCK_REALTIME */
 	uint64_t started_usec;		/* CLOCK_BOOTTIME */

@@ -6,6 +6,7 @@
  *	grant.c			what they get of it (pure)
  *	session.c call.c	the groups, and their slots in the policy
  *	learn.c history.c	what earlier calls needed; predict.c is pure
+ *	rerun.c habit.c		agents that try the same again and again (pure)
  *	end.c result.c		how a call ends, and what is said about it (pure)
  *	kernel.c		the BPF policy for memory
  *	scheduler.c cpu.c	the BPF scheduler of CPU time

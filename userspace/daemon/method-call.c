@@ -8,6 +8,7 @@
 #include "learn.h"
 #include "notes.h"
 #include "decide.h"
+#include "rerun.h"
 #include "scheduler.h"
 #include "session.h"
 #include "varlink.h"
@@ -231,6 +232,7 @@ static int begin(sd_varlink *link, struct session *s, const struct begin_paramet
 	if (r < 0)
 		return r;
 	agentcg_call_tie(c, link);
+	agentcg_rerun_begin(c, p->command, notes);
 	r = reply_begin(link, c, &learned, notes);
 	if (r < 0)
 		agentcg_call_end(c, NULL);

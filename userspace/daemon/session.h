@@ -25,6 +25,8 @@ struct session {
 	uint32_t nr_calls;
 	uint64_t requested;		/* sum over its calls */
 
+	struct habits *habits;		/* commands begun lately; NULL: none yet */
+
 	sd_event_source *retry;		/* rmdir again */
 	sd_varlink *close_link;		/* who waits for the end */
 	sd_json_variant *killed;	/* whom closing it killed: array of Killed */

@@ -52,7 +52,9 @@ static SD_VARLINK_DEFINE_ENUM_TYPE(EventType,
 	SD_VARLINK_DEFINE_ENUM_VALUE(thawed),
 	SD_VARLINK_DEFINE_ENUM_VALUE(killed),
 	SD_VARLINK_DEFINE_ENUM_VALUE(timeout),
-	SD_VARLINK_DEFINE_ENUM_VALUE(oom));
+	SD_VARLINK_DEFINE_ENUM_VALUE(oom),
+	COMMENT("A call began that is tried again and again; the text says how that ended before, and what to change"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(retry));
 
 static SD_VARLINK_DEFINE_ENUM_TYPE(Scheduler,
 	COMMENT("agentcg's own: exact shares, classes, deadlines"),
@@ -283,7 +285,7 @@ static SD_VARLINK_DEFINE_METHOD(BeginCall,
 	COMMENT("Index of the directory's descriptor, for CLONE_INTO_CGROUP"),
 	OUTPUT(cgroupFd, INT),
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(granted, Granted, 0),
-	COMMENT("What was not granted as asked, and why"),
+	COMMENT("What was not granted as asked, and why; and, if the same is tried again and again, how it ended and what to change"),
 	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
 
 static SD_VARLINK_DEFINE_METHOD(AdjustCall,

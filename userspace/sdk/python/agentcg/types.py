@@ -390,7 +390,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Event:
-    """hold, release, expired, frozen, thawed, killed, timeout, oom."""
+    """hold, release, expired, frozen, thawed, killed, timeout, oom, retry."""
 
     event: str
     call: str
