@@ -3,6 +3,7 @@
  * agentcgd: sessions and tool calls of AI agents, each in a cgroup of its own.
  *
  *	varlink.c, method-*.c	what clients ask for
+ *	intake.c quota.c	no more of it than is good for the others (pure)
  *	grant.c			what they get of it (pure)
  *	session.c call.c	the groups, and their slots in the policy
  *	learn.c history.c	what earlier calls needed; predict.c is pure
@@ -30,6 +31,7 @@
 
 #include "adopt.h"
 #include "history.h"
+#include "intake.h"
 #include "io-agentcg.h"
 #include "learn.h"
 #include "log.h"
@@ -38,8 +40,8 @@
 #include "scheduler.h"
 #include "varlink.h"
 
-/* A connection and two files for each call, a file for each session. */
-#define FILES_MAX	(4 * AGENTCG_MAX_CALLS)
+/* A connection and two files for each call, a file for each session, and what messages bring (intake.h). */
+#define FILES_MAX	((4 + AGENTCG_MESSAGE_FDS_MAX) * AGENTCG_MAX_CALLS)
 
 struct options {
 	const char *policy;

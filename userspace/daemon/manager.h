@@ -12,9 +12,11 @@
 
 #include "agentcg.h"
 #include "policy.h"
+#include "quota.h"
 #include "util.h"
 
 struct call;
+struct connection;
 struct history;
 struct kernel;
 struct notes;
@@ -25,8 +27,9 @@ struct watcher;
 struct manager {
 	sd_event *event;
 	sd_varlink_server *server;
-	sd_varlink **links;		/* its connections; not references */
+	struct connection *links;	/* its connections; not references */
 	size_t nr_links;
+	struct quota quota;		/* of requests */
 	sd_event_source *exit_source;
 	sd_event_source *kernel_source;	/* events of the policy */
 	sd_event_source *pins_source;	/* whether it is still pinned */
