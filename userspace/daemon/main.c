@@ -15,6 +15,7 @@
  *				decision is pure
  *	pressure.c reclaim.c	how things stand, and freeing memory
  *	watch.c			who is told
+ *	alert.c gauge.c		... when memory runs short (pure)
  *	adopt.c record.c	taking over from a daemon that was killed
  *	manager.c scope.c	the pool that all of it is in
  *

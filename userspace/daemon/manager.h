@@ -11,6 +11,7 @@
 #include <systemd/sd-varlink.h>
 
 #include "agentcg.h"
+#include "alert.h"
 #include "policy.h"
 #include "quota.h"
 #include "util.h"
@@ -63,6 +64,7 @@ struct manager {
 	uint32_t arrivals;		/* of sessions, ever */
 
 	struct watcher *watchers;
+	struct alerts alerts;
 };
 
 int agentcg_manager_new(struct manager **ret);

@@ -25,6 +25,7 @@ struct session {
 	uint32_t nr_calls;
 	uint64_t requested;		/* sum over its calls */
 
+	struct session_alerts alerts;
 	struct habits *habits;		/* commands begun lately; NULL: none yet */
 
 	sd_event_source *retry;		/* rmdir again */

@@ -54,7 +54,11 @@ static SD_VARLINK_DEFINE_ENUM_TYPE(EventType,
 	SD_VARLINK_DEFINE_ENUM_VALUE(timeout),
 	SD_VARLINK_DEFINE_ENUM_VALUE(oom),
 	COMMENT("A call began that is tried again and again; the text says how that ended before, and what to change"),
-	SD_VARLINK_DEFINE_ENUM_VALUE(retry));
+	SD_VARLINK_DEFINE_ENUM_VALUE(retry),
+	COMMENT("Memory runs short, or does no more: of the pool (call is empty), or in a session (call is its name)"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(pressure),
+	COMMENT("A session (call is its name) uses 80 or 95 % of its budget, or no more"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(budget));
 
 static SD_VARLINK_DEFINE_ENUM_TYPE(Scheduler,
 	COMMENT("agentcg's own: exact shares, classes, deadlines"),
@@ -372,8 +376,10 @@ static SD_VARLINK_DEFINE_METHOD(Release,
 
 static SD_VARLINK_DEFINE_METHOD_FULL(Watch, SD_VARLINK_REQUIRES_MORE,
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(event, EventType, 0),
+	COMMENT("SESSION/tool-N, or what the event is of"),
 	OUTPUT(call, STRING),
 	OUTPUT(text, STRING),
+	COMMENT("Of that"),
 	OUTPUT(memoryCurrent, INT),
 	COMMENT("Headroom of the pool"),
 	OUTPUT(headroom, INT),

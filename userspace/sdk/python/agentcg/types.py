@@ -390,10 +390,11 @@ class Status:
 
 @dataclass(frozen=True)
 class Event:
-    """hold, release, expired, frozen, thawed, killed, timeout, oom, retry."""
+    """hold, release, expired, frozen, thawed, killed, timeout, oom, retry, pressure, budget."""
 
     event: str
     call: str
+    """SESSION/tool-N; of pressure and budget: SESSION, or empty for the pool."""
     text: str
     memory_current: int
     headroom: int
