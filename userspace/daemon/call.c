@@ -79,6 +79,8 @@ static int take_slot(struct call *c)
 	if (c->slot >= m->nr_calls)
 		m->nr_calls = c->slot + 1;
 	c->session->nr_calls++;
+	if (!c->agent)
+		agentcg_think_busy(c->session);
 	c->session->requested += c->grant.memory;
 	return 0;
 }
@@ -93,6 +95,8 @@ static void drop_slot(struct call *c)
 	while (m->nr_calls && !m->calls[m->nr_calls - 1])
 		m->nr_calls--;
 	c->session->nr_calls--;
+	if (!c->agent)
+		agentcg_think_free(c->session);
 	c->session->requested -= c->grant.memory;
 	c->slot = UINT32_MAX;
 }

@@ -13,6 +13,7 @@
  *	scheduler.c cpu.c	the BPF scheduler of CPU time
  *	climb.c ladder.c	what follows a hold that lasts too long; the
  *				decision is pure
+ *	think.c idle.c		reclaim while a model thinks (pure)
  *	pressure.c reclaim.c	how things stand, and freeing memory
  *	watch.c			who is told
  *	alert.c gauge.c		... when memory runs short (pure)

@@ -14,6 +14,7 @@
 #include "alert.h"
 #include "policy.h"
 #include "quota.h"
+#include "think.h"
 #include "util.h"
 
 struct call;
@@ -65,6 +66,7 @@ struct manager {
 
 	struct watcher *watchers;
 	struct alerts alerts;
+	struct think think;
 };
 
 int agentcg_manager_new(struct manager **ret);

@@ -4,6 +4,7 @@
 #define _AGENTCG_SESSION_H
 
 #include "grant.h"
+#include "idle.h"
 #include "manager.h"
 
 #define AGENTCG_SESSION_NAME_MAX	64
@@ -25,6 +26,8 @@ struct session {
 	uint32_t nr_calls;
 	uint64_t requested;		/* sum over its calls */
 
+	uint32_t tools;			/* of its calls, all but the agent */
+	struct idle_state idle;
 	struct session_alerts alerts;
 	struct habits *habits;		/* commands begun lately; NULL: none yet */
 
