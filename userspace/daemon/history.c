@@ -537,7 +537,7 @@ int agentcg_history_read_user(struct history *h, uid_t uid, struct observation *
 	return read_rows(h, READ_USER, uid, NULL, out, max);
 }
 
-int agentcg_history_read_kinds(struct history *h, uid_t uid, char (*out)[AGENTCG_KIND_MAX], size_t max)
+int agentcg_history_read_kinds(struct history *h, uid_t uid, struct kind_name *out, size_t max)
 {
 	sqlite3_stmt *s;
 	int n = 0, code;
@@ -548,7 +548,7 @@ int agentcg_history_read_kinds(struct history *h, uid_t uid, char (*out)[AGENTCG
 	bind(s, 1, uid);
 	bind(s, 2, max);
 	while ((code = sqlite3_step(s)) == SQLITE_ROW && (size_t)n < max)
-		snprintf(out[n++], AGENTCG_KIND_MAX, "%s", (const char *)sqlite3_column_text(s, 0) ?: "");
+		snprintf(out[n++].text, AGENTCG_KIND_MAX, "%s", (const char *)sqlite3_column_text(s, 0) ?: "");
 	sqlite3_reset(s);
 	sqlite3_clear_bindings(s);
 	return to_errno(code) < 0 ? to_errno(code) : n;

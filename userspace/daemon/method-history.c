@@ -60,7 +60,7 @@ METHOD(get_history)
 	};
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *list = NULL;
 	struct history_parameters p = { .limit = KINDS_MAX, .uid = AGENTCG_NONE };
-	char kinds[KINDS_MAX][AGENTCG_KIND_MAX];
+	struct kind_name kinds[KINDS_MAX];
 	struct manager *m = userdata;
 	uid_t uid;
 	int n, r;
@@ -82,13 +82,13 @@ METHOD(get_history)
 
 	n = 1;
 	if (p.kind)
-		snprintf(kinds[0], sizeof(kinds[0]), "%s", p.kind);
+		snprintf(kinds[0].text, sizeof(kinds[0].text), "%s", p.kind);
 	else if (p.command && !sd_json_variant_is_null(p.command))
-		agentcg_command_kind(p.command, kinds[0]);
+		agentcg_command_kind(p.command, kinds[0].text);
 	else
 		n = agentcg_history_read_kinds(m->history, uid, kinds, min_u64(p.limit, KINDS_MAX));
 	r = n < 0 ? n : sd_json_variant_new_array(&list, NULL, 0);
 	for (int i = 0; r >= 0 && i < n; i++)
-		r = build_kind(m->history, uid, kinds[i], &list);
+		r = build_kind(m->history, uid, kinds[i].text, &list);
 	return r < 0 ? r : sd_varlink_replybo(link, SD_JSON_BUILD_PAIR_VARIANT("kinds", list));
 }

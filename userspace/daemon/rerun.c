@@ -102,7 +102,8 @@ void agentcg_rerun_begin(struct call *c, sd_json_variant *command, struct notes 
 	struct habit_loop loop;
 	char text[200];
 
-	c->text = b.text = text_digest(command);
+	b.text = text_digest(command);
+	c->text = b.text;
 	if (c->agent || !b.text)
 		return;
 	if (!s->habits)

@@ -80,7 +80,8 @@ static void test_hot(void)
 
 	reset();
 	s.share = 1000;
-	v.usage = v.reclaimable = 64 * GIB;
+	v.usage = 64 * GIB;
+	v.reclaimable = v.usage;
 	run(10);
 	for (int i = 0; i < 36000; i++, v.now += 100 * USEC_PER_MSEC) {
 		bytes = agentcg_idle_step(&s, &v);
@@ -90,7 +91,8 @@ static void test_hot(void)
 	tap_ok(steps <= 12, "what is read back is left alone: %llu steps in an hour", (unsigned long long)steps);
 	reset();
 	s.share = 1000;
-	v.usage = v.reclaimable = 64 * GIB;
+	v.usage = 64 * GIB;
+	v.reclaimable = v.usage;
 	run(10);
 	steps = 0;
 	for (int i = 0; i < 36000; i++, v.now += 100 * USEC_PER_MSEC) {
