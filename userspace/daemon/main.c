@@ -3,7 +3,7 @@
  * agentcgd: sessions and tool calls of AI agents, each in a cgroup of its own.
  *
  *	varlink.c, method-*.c	what clients ask for
- *	intake.c quota.c	no more of it than is good for the others (pure)
+ *	intake.c quota.c pause.c	no more of it than is good for the others (pure)
  *	grant.c			what they get of it (pure)
  *	session.c call.c	the groups, and their slots in the policy
  *	learn.c history.c	what earlier calls needed; predict.c is pure

@@ -61,6 +61,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 	agentcg_watch_remove(m, NULL);
 	sd_event_source_disable_unref(m->alerts.source);
 	sd_event_source_disable_unref(m->think.source);
+	agentcg_pause_done(&m->pauses);
 	sd_varlink_server_unref(m->server);
 	sd_event_source_disable_unref(m->exit_source);
 	free(m->links);

@@ -12,6 +12,7 @@
 
 #include "agentcg.h"
 #include "alert.h"
+#include "pause.h"
 #include "policy.h"
 #include "quota.h"
 #include "think.h"
@@ -32,6 +33,7 @@ struct manager {
 	struct connection *links;	/* its connections; not references */
 	size_t nr_links;
 	struct quota quota;		/* of requests */
+	struct pauses pauses;		/* of those who sent too many */
 	sd_event_source *exit_source;
 	sd_event_source *kernel_source;	/* events of the policy */
 	sd_event_source *pins_source;	/* whether it is still pinned */

@@ -70,6 +70,8 @@ METHOD(get_history)
 		return r;
 	if (p.command && !sd_json_variant_is_null(p.command) && !is_list_of_strings(p.command))
 		return sd_varlink_error_invalid_parameter_name(link, "command");
+	if (p.uid != AGENTCG_NONE && p.uid >= UINT32_MAX)
+		return sd_varlink_error_invalid_parameter_name(link, "uid");
 	if (!p.limit)
 		return sd_varlink_error_invalid_parameter_name(link, "limit");
 	r = sd_varlink_get_peer_uid(link, &uid);

@@ -243,8 +243,10 @@ static int on_method(sd_varlink *link, sd_json_variant *parameters, sd_varlink_m
 		r = sd_varlink_get_peer_uid(link, &uid);
 	if (r < 0)
 		return r;
-	while (i < ARRAY_SIZE(methods) - 1 && !streq(methods[i].name, name))
+	while (i < ARRAY_SIZE(methods) && !streq(methods[i].name, name))
 		i++;
+	if (i == ARRAY_SIZE(methods))
+		return sd_varlink_error(link, SD_VARLINK_ERROR_METHOD_NOT_FOUND, NULL);
 	if (uid == 0)
 		return methods[i].method(link, parameters, flags, userdata);
 	r = sd_varlink_get_events(link);
@@ -254,8 +256,11 @@ static int on_method(sd_varlink *link, sd_json_variant *parameters, sd_varlink_m
 	}
 	if (m->policy.requests_per_second &&
 	    !agentcg_quota_take(&m->quota, uid, now_usec(CLOCK_MONOTONIC), m->policy.requests_per_second,
-				methods[i].cost))
-		return agentcg_reply_limit(link, "requests of one user per second", m->policy.requests_per_second);
+				methods[i].cost)) {
+		r = agentcg_reply_limit(link, "requests of one user per second", m->policy.requests_per_second);
+		agentcg_pause(&m->pauses, link);
+		return r;
+	}
 	return methods[i].method(link, parameters, flags, userdata);
 }
 

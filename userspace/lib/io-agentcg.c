@@ -402,7 +402,7 @@ static SD_VARLINK_DEFINE_ERROR(InvalidIntent,
 static SD_VARLINK_DEFINE_ERROR(PermissionDenied, FIELD(reason, STRING));
 static SD_VARLINK_DEFINE_ERROR(LimitExceeded,
 	COMMENT("What there is too much of: sessions, calls and the like: end some, or wait for their end. "
-		"\"requests of one user per second\": wait for a second. "
+		"\"requests of one user per second\": wait for a second (the connection is not listened to for 100 ms). "
 		"\"bytes of one message\", \"descriptors of one message\", \"bytes of all long messages\": send less at once; "
 		"the connection is closed after these. It is closed without a word if replies are not read while more requests are sent"),
 	FIELD(what, STRING),
