@@ -81,6 +81,7 @@ class Watch:
 
 def loops(watch):
     hog = ["python3", "-c", "x = bytearray(150 << 20)"]
+    root.call("OpenSession", name="loop")
     for _ in range(2):
         quiet = run("loop", "--memory-max", "64Mi", "--", *hog)
     check("two runs that are killed are no loop", "run of" not in quiet, quiet)
@@ -99,13 +100,14 @@ def loops(watch):
     check("who asks for more is left in peace", "run of" not in run("loop", "--memory-max", "300Mi", "--", *hog))
     os.unlink("/dev/shm/left")
     os.unlink("/scratch/left")
-    for _ in range(4):
+    for _ in range(4):   # in a session that goes with each of them
         quiet = run("poll", "--", "true")
     check("four times the same is nothing to tell", quiet == "", quiet)
     like("five times in a row is", run("poll", "--", "true"), "5th run of the same command in a row")
 
 
 def detached():
+    root.call("OpenSession", name="server")
     line = ["--detach", "--pids-max", "2", "--", "sh", "-c", "sleep 700 & (sleep 1 & sleep 1 & sleep 1)"]
     first = run("server", *line, result=True)["call"]
     for _ in range(2):
@@ -250,7 +252,7 @@ def thinking():
     with open(agent + ".go", "w"):
         pass
     check("two agents use their memory", eventually(lambda: os.path.exists(agent + ".done") and usage("session-hot") > 95 * MIB))
-    for name in ("cold", "hot"):
+    for name in ("cold", "hot"):   # the agent keeps them
         run(name, "--", "true")
     full = usage("session-cold/agent")
     check("cold memory of one that thinks is swapped out", eventually(lambda: usage("session-cold/agent") < full - 40 * MIB),

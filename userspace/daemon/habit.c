@@ -44,6 +44,32 @@ static struct habit *get(struct habits *h, uint64_t digest, uint64_t now)
 	return known;
 }
 
+struct habits *agentcg_habit_session(struct habit_store *store, uint64_t now, unsigned int uid, uint64_t name)
+{
+	struct habit_session *oldest = &store->list[0], *own = NULL;
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < AGENTCG_HABIT_SESSIONS; i++) {
+		struct habit_session *s = &store->list[i];
+
+		if (s->name == name && s->uid == uid) {
+			s->used_usec = now;
+			return &s->habits;
+		}
+		if (s->used_usec < oldest->used_usec)
+			oldest = s;	/* a free one is the oldest of all */
+		if (!s->name || s->uid != uid)
+			continue;
+		n++;
+		if (!own || s->used_usec < own->used_usec)
+			own = s;
+	}
+	if (n >= AGENTCG_HABIT_SESSIONS_PER_UID)
+		oldest = own;
+	*oldest = (struct habit_session){ .name = name, .used_usec = now, .uid = uid };
+	return &oldest->habits;
+}
+
 /* Whether it asks for more of what there was too little of. */
 static bool asks_for_more(const struct habit_begin *b, const struct habit_end *e)
 {

@@ -45,6 +45,26 @@ struct habits {
 	uint64_t last;			/* digest of the text that was begun last */
 };
 
+/*
+ * The habits of sessions, which outlive them: one that is made for a call goes
+ * with it, and the next call makes one of the same name.  A user who has many
+ * sessions has its own oldest forgotten, not others'.
+ */
+#define AGENTCG_HABIT_SESSIONS		256
+#define AGENTCG_HABIT_SESSIONS_PER_UID	64
+
+struct habit_store {
+	struct habit_session {
+		uint64_t name;		/* digest; 0: free */
+		uint64_t used_usec;
+		unsigned int uid;
+		struct habits habits;
+	} list[AGENTCG_HABIT_SESSIONS];
+};
+
+/* Those of the session with this digest of its name; empty ones if it is new. */
+struct habits *agentcg_habit_session(struct habit_store *store, uint64_t now, unsigned int uid, uint64_t name);
+
 /* A command's texts and its kind have digests of their own; @seed 0 to begin with. */
 uint64_t agentcg_habit_digest(uint64_t seed, const char *text);
 

@@ -20,6 +20,7 @@
 
 struct call;
 struct connection;
+struct habit_store;
 struct history;
 struct kernel;
 struct notes;
@@ -56,6 +57,7 @@ struct manager {
 
 	int pins_fd;			/* locked: one daemon for what is pinned */
 	struct scheduler *scheduler;	/* of CPU time */
+	struct habit_store *habits;	/* of sessions; NULL: none yet */
 	struct history *history;	/* of calls; NULL: nothing is learned */
 	const char *history_file;
 

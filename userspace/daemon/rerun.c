@@ -89,6 +89,16 @@ static void tell_detached(const struct call *mine, struct notes *notes)
 		agentcg_note(notes, "%s, a detached run of the same command, goes on: end it if it is not needed", first);
 }
 
+static struct habits *get_habits(const struct session *s)
+{
+	struct manager *m = s->m;
+
+	if (!m->habits)
+		m->habits = calloc(1, sizeof(*m->habits));
+	return m->habits ? agentcg_habit_session(m->habits, now_usec(CLOCK_BOOTTIME), s->uid,
+						 agentcg_habit_digest(0, s->name)) : NULL;
+}
+
 void agentcg_rerun_begin(struct call *c, sd_json_variant *command, struct notes *notes)
 {
 	struct session *s = c->session;
@@ -100,17 +110,17 @@ void agentcg_rerun_begin(struct call *c, sd_json_variant *command, struct notes 
 		.request = c->grant.memory,
 	};
 	struct habit_loop loop;
+	struct habits *h;
 	char text[200];
 
 	b.text = text_digest(command);
 	c->text = b.text;
 	if (c->agent || !b.text)
 		return;
-	if (!s->habits)
-		s->habits = calloc(1, sizeof(*s->habits));
-	if (!s->habits)
+	h = get_habits(s);
+	if (!h)
 		return;		/* then nobody is told */
-	agentcg_habit_begin(s->habits, now_usec(CLOCK_BOOTTIME), &b, &loop);
+	agentcg_habit_begin(h, now_usec(CLOCK_BOOTTIME), &b, &loop);
 	if (!loop.run)
 		return;
 	agentcg_habit_tell(&loop, c->kind, text, sizeof(text));
@@ -134,11 +144,11 @@ void agentcg_rerun_end(struct call *c)
 		.request = r->request,
 		.ceiling = min_u64(min_u64(r->session_budget, r->pool_max), r->memory_cap),
 	};
-	struct habits *h = c->session->habits;
+	struct habits *h = c->text ? get_habits(c->session) : NULL;
 	size_t n = strlen(r->text);
 
 	/* Once, though removing the leaf may be tried again; and none whose client went away. */
-	if (!c->alike && h && c->text && c->fate != AGENTCG_FATE_CLOSED)
+	if (!c->alike && h && c->fate != AGENTCG_FATE_CLOSED)
 		c->alike = agentcg_habit_ended(h, now_usec(CLOCK_BOOTTIME), c->text, kind_digest(c), &end);
 	if (c->alike > AGENTCG_HABIT_BAD)
 		snprintf(r->text + n, sizeof(r->text) - n,

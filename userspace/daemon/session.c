@@ -244,7 +244,6 @@ struct session *agentcg_session_free(struct session *s)
 	sd_event_source_disable_unref(s->retry);
 	sd_varlink_unref(s->close_link);
 	sd_json_variant_unref(s->killed);
-	free(s->habits);
 	agentcg_closep(&s->fd);
 	free(s);
 	return NULL;

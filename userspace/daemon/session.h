@@ -29,7 +29,6 @@ struct session {
 	uint32_t tools;			/* of its calls, all but the agent */
 	struct idle_state idle;
 	struct session_alerts alerts;
-	struct habits *habits;		/* commands begun lately; NULL: none yet */
 
 	sd_event_source *retry;		/* rmdir again */
 	sd_varlink *close_link;		/* who waits for the end */

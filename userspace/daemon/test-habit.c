@@ -145,8 +145,25 @@ static void test_bounds(void)
 	tap_ok(sizeof(struct habits) < 2048, "%zu bytes a session", sizeof(struct habits));
 }
 
+static void test_sessions(void)
+{
+	static struct habit_store store;
+	struct habits *a = agentcg_habit_session(&store, 1, 1000, 5);
+
+	a->last = 7;
+	tap_ok(agentcg_habit_session(&store, 2, 1000, 5) == a && a->last == 7, "a session's habits are kept by its name");
+	tap_ok(agentcg_habit_session(&store, 3, 1001, 5)->last == 0, "another user's session of that name has its own");
+	for (uint64_t i = 0; i < 1000; i++)
+		agentcg_habit_session(&store, 4 + i, 1001, 100 + i);
+	tap_ok(agentcg_habit_session(&store, 2000, 1000, 5)->last == 7, "who has many pushes out none but its own");
+	for (unsigned int uid = 0; uid < 300; uid++)
+		agentcg_habit_session(&store, 3000 + uid, 5000 + uid, 5);
+	tap_ok(agentcg_habit_session(&store, 4000, 1000, 5)->last == 0, "no more than so many are kept");
+}
+
 int main(void)
 {
+	test_sessions();
 	test_bad();
 	test_mixed();
 	test_row();
