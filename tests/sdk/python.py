@@ -170,10 +170,10 @@ def commands(s):
 def outcomes(s):
     with agentcg.Client().watch(timeout=20) as events:
         done = s.run(HOG, intent=Intent(memory="16Mi", memory_max="64Mi"))
-        first = next(events)
+        first = next(e for e in events if e.event != "pressure")
         equal("the event says so", (first.event, first.call), ("oom", done.call))
         slow = s.run(["sleep", "603"], intent=Intent(timeout="500ms"))
-        second = next(events)
+        second = next(e for e in events if e.event != "pressure")
         equal("a timeout is an event, too", (second.event, second.call), ("timeout", slow.call))
     equal("over its limit it is killed", (done.returncode, done.result.outcome, done.result.retry), (-9, "oom_killed", "larger"))
     like("... and told in words", done.result.text, "out of memory. peak .* of limit 64 MiB")
@@ -310,6 +310,21 @@ def waiting(s, client):
         check("... of what is left", status.time_left_usec > 500 * 1000000 and status.calls_left == 1, status)
 
 
+def history(client):
+    kinds = client.history()
+    check("the history knows the kinds that ran", {"cat", "sleep"} <= {k.kind for k in kinds}, kinds)
+    check("... the newest first", all(a.last_usec >= b.last_usec for a, b in zip(kinds, kinds[1:])), kinds)
+    slept = client.history(["/bin/sleep", "1"])
+    check("of one command: its kind", [k.kind for k in slept] == ["sleep"] and slept[0].failures >= 1 and
+          0 < slept[0].peak_p50 <= slept[0].peak_p95 <= slept[0].peak_max and slept[0].duration_p95_usec >= 500000, slept)
+    equal("by its name, the same", client.history(kind="sleep"), slept)
+    equal("no more than wanted", len(client.history(limit=1)), 1)
+    equal("what never ran has none", client.history("cobc"), [])
+    if not ROOT:
+        with raises("another user's history", agentcg.PermissionDenied, "another user"):
+            client.history(uid=0)
+
+
 def parallel(s):
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
         done = list(pool.map(lambda i: s.run(["echo", str(i)], capture_output=True, text=True), range(50)))
@@ -361,6 +376,8 @@ async def aio_commands(s, client):
     async with client.watch(timeout=20) as events:
         done = await s.run(HOG, intent=Intent(memory_max="64Mi"))
         event = await events.__anext__()
+        while event.event == "pressure":
+            event = await events.__anext__()
         equal("an event", (event.event, event.call), ("oom", done.call))
     equal("over its limit it is killed", (done.returncode, done.result.outcome), (-9, "oom_killed"))
     done = await s.run(["sleep", "621"], intent=Intent(timeout="500ms"))
@@ -387,6 +404,7 @@ async def aio_by_hand(s, client):
         equal("nothing waits that could be let go", await call.release(), 0)
         check("the status shows it", call.name in [c.call for c in (await client.status()).calls])
     equal("its end takes all with it", (await process.wait(), call.result.outcome), (-9, "ok"))
+    equal("the history, too", [k.kind for k in await client.history(kind="sleep", limit=5)], ["sleep"])
     task = asyncio.create_task(s.run(["sleep", "624"]))
     while not sleeping(624):
         await asyncio.sleep(0.1)
@@ -466,7 +484,8 @@ def main():
     with agentcg.Session(NAME, priority="normal") as s:
         client = s.client
         for part in (lambda: commands(s), lambda: outcomes(s), lambda: refusals(s, client), lambda: by_hand(s, client),
-                     lambda: results(s, client), lambda: waiting(s, client), lambda: parallel(s), lambda: restarts(s)):
+                     lambda: results(s, client), lambda: waiting(s, client), lambda: history(client), lambda: parallel(s),
+                     lambda: restarts(s)):
             part()
             print(f"at {time.monotonic():.0f} s", flush=True)
     equal("closing leaves what is detached", s.closed and s.closed.detached, 1)

@@ -4,6 +4,7 @@
 # vm: --boot system --accel icount --memory 2G --timeout 400
 set -u
 . tests/system/lib.sh
+history=$work/history.db
 load_module
 policy <<X
 [Pool]
@@ -12,6 +13,7 @@ MemoryMax=900Mi
 CallsPerSession=60
 [Call]
 PidsMax=1000
+Learn=none
 [CPU]
 Scheduler=none
 X

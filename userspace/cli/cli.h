@@ -26,6 +26,7 @@ int agentcg_cmd_run(int argc, char **argv);
 int agentcg_cmd_shell_prefix(int argc, char **argv);
 int agentcg_cmd_status(int argc, char **argv);
 int agentcg_cmd_sched(int argc, char **argv);
+int agentcg_cmd_history(int argc, char **argv);
 int agentcg_cmd_doctor(int argc, char **argv);
 int agentcg_cmd_record(int argc, char **argv);
 int agentcg_cmd_replay(int argc, char **argv);

@@ -15,6 +15,7 @@ static const struct {
 	{ "shell-prefix", agentcg_cmd_shell_prefix, "Run a shell script as a tool call, for tools that want a prefix" },
 	{ "status",	agentcg_cmd_status,	"Show the pool, the sessions and their tool calls" },
 	{ "sched",	agentcg_cmd_sched,	"Show what CPU time they asked for and got, and how long they waited" },
+	{ "history",	agentcg_cmd_history,	"Show what earlier tool calls needed, by kind of command" },
 	{ "session",	agentcg_cmd_session,	"Open or close a session, or attach a shell or framework" },
 	{ "results",	agentcg_cmd_results,	"Tell what became of a session's last tool calls" },
 	{ "ticket",	agentcg_cmd_ticket,	"Begin a tool call for a command in a sandbox without sockets" },

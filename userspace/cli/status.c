@@ -215,6 +215,7 @@ struct watch {
 
 static void print_event(sd_json_variant *event)
 {
+	const char *call = agentcg_json_string(event, "call") ?: "";
 	char clock[16] = "";
 	time_t t = agentcg_json_u64(event, "timeUSec") / USEC_PER_SEC;
 	struct tm tm;
@@ -222,7 +223,7 @@ static void print_event(sd_json_variant *event)
 	if (localtime_r(&t, &tm))
 		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
 	printf("%s %-7s %s: %s\n", clock, agentcg_json_string(event, "event") ?: "event",
-	       agentcg_json_string(event, "call") ?: "", agentcg_json_string(event, "text") ?: "");
+	       *call ? call : "pool", agentcg_json_string(event, "text") ?: "");
 	if (agentcg_json_u64(event, "lost"))
 		printf("(%" PRIu64 " events before this one were lost: this reader is too slow)\n",
 		       agentcg_json_u64(event, "lost"));

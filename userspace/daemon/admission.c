@@ -258,6 +258,7 @@ static int enqueue(struct admission *a, sd_varlink *link, const struct begin *b,
 		.begin = *b, .first = *lack, .asked_usec = now, .link = sd_varlink_ref(link),
 	};
 	sd_json_variant_ref(w->begin.command);
+	w->begin.sent = NULL;
 	rank(w);
 	r = insert(a, w);
 	if (r < 0) {

@@ -12,6 +12,7 @@ struct begin {
 	bool wait;			/* rather than fail, or begin what can only be held */
 	struct call_wish wish;
 	sd_json_variant *command;	/* trimmed */
+	sd_json_variant *sent;		/* as it came; NULL for one that has waited */
 	char kind[AGENTCG_KIND_MAX];
 	char group[AGENTCG_GROUP_MAX];	/* "": none */
 	struct after after;

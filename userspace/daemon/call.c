@@ -87,6 +87,8 @@ static int take_slot(struct call *c)
 	if (c->slot >= m->nr_calls)
 		m->nr_calls = c->slot + 1;
 	c->session->nr_calls++;
+	if (!c->agent)
+		agentcg_think_busy(c->session);
 	c->session->requested += c->grant.memory;
 	m->requested += c->grant.memory;
 	if (c->agent)
@@ -104,6 +106,8 @@ static void drop_slot(struct call *c)
 	while (m->nr_calls && !m->calls[m->nr_calls - 1])
 		m->nr_calls--;
 	c->session->nr_calls--;
+	if (!c->agent)
+		agentcg_think_free(c->session);
 	c->session->requested -= c->grant.memory;
 	m->requested -= c->grant.memory;
 	if (c->session->agent == c)

@@ -34,6 +34,8 @@ struct call {
 	char group[AGENTCG_GROUP_MAX];	/* of its session (group.h); "": none */
 	uint64_t arrival;		/* when it was asked for, of all; 0: before this daemon */
 	char kind[AGENTCG_KIND_MAX];	/* for the history; "": it is not kept */
+	uint64_t text;			/* digest of its command (habit.h); 0: unknown */
+	uint32_t alike;			/* so many in a row ended as it did; 0: not known yet, or well */
 	uint64_t declared;		/* bytes requested; AGENTCG_NONE: nothing was */
 	uint64_t began_usec;		/* CLOCK_REALTIME */
 	uint64_t started_usec;		/* CLOCK_BOOTTIME */

@@ -13,6 +13,7 @@
 #include "kernel.h"
 #include "learn.h"
 #include "log.h"
+#include "rerun.h"
 #include "session.h"
 #include "timeleft.h"
 #include "watch.h"
@@ -123,6 +124,7 @@ static int finish(struct call *c)
 	int r;
 
 	take_stock(c);
+	agentcg_rerun_end(c);
 	/* While the leaf is there: who is killed on the way does it again, and that is no second row. */
 	agentcg_learn_run(c);
 	r = agentcg_cgroup_remove(s->fd, agentcg_call_leaf(c, name));

@@ -38,6 +38,7 @@ enum statement {
 	READ_FAMILY,
 	READ_USER,
 	READ_DECLARED,
+	READ_KINDS,
 	NR_STATEMENTS,
 };
 
@@ -102,6 +103,9 @@ static const char *const texts[NR_STATEMENTS] = {
 	[READ_USER] = "SELECT " COLUMNS " FROM runs WHERE uid = ? ORDER BY id DESC LIMIT ?",
 	[READ_DECLARED] = "SELECT " COLUMNS " FROM runs WHERE uid = ? AND declared IS NOT NULL"
 		" ORDER BY id DESC LIMIT ?",
+	/* Of the index alone, and no more of it than the bound on a user's rows. */
+	[READ_KINDS] = "SELECT kind FROM runs INDEXED BY runs_kind WHERE uid = ? GROUP BY kind"
+		" ORDER BY max(id) DESC LIMIT ?",
 };
 
 static int to_errno(int code)
@@ -627,6 +631,23 @@ int agentcg_history_read_family(struct history *h, uid_t uid, const char *kind,
 int agentcg_history_read_user(struct history *h, uid_t uid, struct observation *out, size_t max)
 {
 	return read_rows(h, AGENTCG_RECENT_ALL, uid, NULL, out, max);
+}
+
+int agentcg_history_read_kinds(struct history *h, uid_t uid, struct kind_name *out, size_t max)
+{
+	sqlite3_stmt *s;
+	int n = 0, code;
+
+	if (!h)
+		return 0;
+	s = h->statements[READ_KINDS];
+	bind(s, 1, uid);
+	bind(s, 2, max);
+	while ((code = sqlite3_step(s)) == SQLITE_ROW && (size_t)n < max)
+		snprintf(out[n++].text, AGENTCG_KIND_MAX, "%s", (const char *)sqlite3_column_text(s, 0) ?: "");
+	sqlite3_reset(s);
+	sqlite3_clear_bindings(s);
+	return to_errno(code) < 0 ? to_errno(code) : n;
 }
 
 unsigned int agentcg_history_trust(struct history *h, uid_t uid)

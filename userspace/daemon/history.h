@@ -23,6 +23,10 @@
 
 struct history;
 
+struct kind_name {
+	char text[AGENTCG_KIND_MAX];
+};
+
 struct history_bounds {
 	unsigned int per_kind;	/* rows of a user and kind */
 	unsigned int per_user;	/* so that one user cannot push others' out */
@@ -69,6 +73,9 @@ int agentcg_history_read_kind(struct history *h, uid_t uid, const char *kind,
 int agentcg_history_read_family(struct history *h, uid_t uid, const char *kind,
 				struct observation *out, size_t max);
 int agentcg_history_read_user(struct history *h, uid_t uid, struct observation *out, size_t max);
+
+/* The kinds that a user ran, those of the newest runs first, at most @max; returns how many. */
+int agentcg_history_read_kinds(struct history *h, uid_t uid, struct kind_name *out, size_t max);
 
 /* agentcg_predict_trust() of the user's newest declarations; 100 if they cannot be read. */
 unsigned int agentcg_history_trust(struct history *h, uid_t uid);

@@ -3,16 +3,20 @@
  * agentcgd: sessions and tool calls of AI agents, each in a cgroup of its own.
  *
  *	varlink.c, method-*.c	what clients ask for
+ *	intake.c quota.c pause.c	no more of it than is good for the others (pure)
  *	grant.c			what they get of it (pure)
  *	session.c call.c	the groups, and their slots in the policy
  *	learn.c history.c	what earlier calls needed; predict.c is pure
+ *	rerun.c habit.c		agents that try the same again and again (pure)
  *	end.c result.c		how a call ends, and what is said about it (pure)
  *	kernel.c		the BPF policy for memory
  *	scheduler.c cpu.c	the BPF scheduler of CPU time
  *	climb.c ladder.c	what follows a hold that lasts too long; the
  *				decision is pure
+ *	think.c idle.c		reclaim while a model thinks (pure)
  *	pressure.c reclaim.c	how things stand, and freeing memory
  *	watch.c			who is told
+ *	alert.c gauge.c		... when memory runs short (pure)
  *	adopt.c record.c	taking over from a daemon that was killed
  *	manager.c scope.c	the pool that all of it is in
  *
@@ -29,6 +33,7 @@
 
 #include "adopt.h"
 #include "history.h"
+#include "intake.h"
 #include "io-agentcg.h"
 #include "learn.h"
 #include "log.h"
@@ -37,8 +42,8 @@
 #include "scheduler.h"
 #include "varlink.h"
 
-/* A connection and two files for each call, a file for each session, and some. */
-#define FILES_MAX	(4 * AGENTCG_MAX_CALLS + AGENTCG_MAX_SESSIONS)
+/* A connection and two files for each call, a file for each session, and what messages bring (intake.h). */
+#define FILES_MAX	((4 + AGENTCG_MESSAGE_FDS_MAX) * AGENTCG_MAX_CALLS + AGENTCG_MAX_SESSIONS)
 
 struct options {
 	const char *policy;

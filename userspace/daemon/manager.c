@@ -65,9 +65,13 @@ struct manager *agentcg_manager_free(struct manager *m)
 	agentcg_attachment_free_all(m);
 	agentcg_watch_remove(m, NULL);
 	m->admission = agentcg_admission_free(m->admission);
+	sd_event_source_disable_unref(m->alerts.source);
+	sd_event_source_disable_unref(m->think.source);
+	agentcg_pause_done(&m->pauses);
 	sd_varlink_server_unref(m->server);
 	sd_event_source_disable_unref(m->exit_source);
 	free(m->links);
+	free(m->habits);
 	for (uint32_t i = 0; i < AGENTCG_MAX_CALLS; i++)
 		agentcg_call_free(m->calls[i]);
 	for (uint32_t i = 0; i < AGENTCG_MAX_SESSIONS; i++)

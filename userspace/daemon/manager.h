@@ -11,7 +11,11 @@
 #include <systemd/sd-varlink.h>
 
 #include "agentcg_follow.h"
+#include "alert.h"
+#include "pause.h"
 #include "policy.h"
+#include "quota.h"
+#include "think.h"
 #include "util.h"
 
 #define AGENTCG_SESSION_BUCKETS	1024	/* a few sessions in each, should there be as many as can be */
@@ -19,7 +23,9 @@
 struct attachment;
 struct admission;
 struct call;
+struct connection;
 struct follow;
+struct habit_store;
 struct history;
 struct kernel;
 struct notes;
@@ -30,8 +36,10 @@ struct watcher;
 struct manager {
 	sd_event *event;
 	sd_varlink_server *server;
-	sd_varlink **links;		/* its connections; not references */
+	struct connection *links;	/* its connections; not references */
 	size_t nr_links;
+	struct quota quota;		/* of requests */
+	struct pauses pauses;		/* of those who sent too many */
 	sd_event_source *exit_source;
 	sd_event_source *kernel_source;	/* events of the policy */
 	sd_event_source *pins_source;	/* whether it is still pinned */
@@ -58,6 +66,7 @@ struct manager {
 
 	int pins_fd;			/* locked: one daemon for what is pinned */
 	struct scheduler *scheduler;	/* of CPU time */
+	struct habit_store *habits;	/* of sessions; NULL: none yet */
 	struct history *history;	/* of calls; NULL: nothing is learned */
 	const char *history_file;
 	sd_event_source *fold_source;	/* rows are to go to the database */
@@ -74,6 +83,8 @@ struct manager {
 	struct admission *admission;	/* of calls that wait to begin */
 
 	struct watcher *watchers;
+	struct alerts alerts;
+	struct think think;
 };
 
 int agentcg_manager_new(struct manager **ret);

@@ -9,6 +9,7 @@
 #include "learn.h"
 #include "notes.h"
 #include "decide.h"
+#include "rerun.h"
 #include "scheduler.h"
 #include "session.h"
 #include "timeleft.h"
@@ -206,6 +207,7 @@ int agentcg_begin_start(sd_varlink *link, const struct begin *b, uint64_t waited
 		return r;
 	agentcg_time_begun(b->session);
 	agentcg_call_tie(c, link);
+	agentcg_rerun_begin(c, b->sent ?: b->command, notes);
 	r = reply_begin(link, c, &b->learned, waited_usec, notes);
 	if (r < 0)
 		agentcg_call_end(c, NULL);
@@ -231,6 +233,7 @@ static int begin(sd_varlink *link, struct session *s, const struct begin_paramet
 	if (agentcg_command_trim(p->command, &command) < 0)
 		return sd_varlink_error_invalid_parameter_name(link, "command");
 	b.command = command;
+	b.sent = p->command;
 	agentcg_command_kind(p->command, b.kind);
 	agentcg_begin_decide(&b, 0, notes);
 	r = agentcg_admission_ask(link, &b, &reply);

@@ -42,6 +42,11 @@ static void *work(void *userdata)
 	return NULL;
 }
 
+bool agentcg_reclaim_runs(void)
+{
+	return running > 0;
+}
+
 int agentcg_reclaim(int fd, uint64_t bytes, bool cache_only)
 {
 	_cleanup_free_ struct job *job = malloc(sizeof(*job));

@@ -11,4 +11,7 @@
  */
 int agentcg_reclaim(int fd, uint64_t bytes, bool cache_only);
 
+/* Whether any does. */
+bool agentcg_reclaim_runs(void);
+
 #endif

@@ -6,6 +6,7 @@
 #include "anchor.h"
 #include "grant.h"
 #include "group.h"
+#include "idle.h"
 #include "manager.h"
 #include "results.h"
 
@@ -46,6 +47,10 @@ struct session {
 	struct call *agent;		/* one of them, or NULL */
 	uint32_t nr_waiting;		/* calls that are to begin in it (admission.h) */
 	uint64_t gone;			/* calls that ended, and that wait no longer */
+
+	uint32_t tools;			/* of its calls, all but the agent */
+	struct idle_state idle;
+	struct session_alerts alerts;
 
 	sd_event_source *retry;		/* rmdir again */
 	sd_varlink *close_link;		/* who waits for the end */

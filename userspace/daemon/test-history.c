@@ -146,6 +146,38 @@ static void test_bounds(void)
 	tap_ok(count(h, 5) == 1, "also when someone deletes by hand");
 }
 
+static void test_kinds(void)
+{
+	_cleanup_(agentcg_history_closep) struct history *h = open_it(NULL, 0);
+	struct observation runs[64];
+	struct kind_name kinds[64];
+	char kind[16];
+	uint64_t start, took;
+	int n;
+
+	tap_ok(agentcg_history_read_kinds(h, 1, kinds, 64) == 0, "who ran nothing has no kinds");
+	add(h, 1, "make", 1);
+	add(h, 1, "git status", 2);
+	add(h, 2, "pytest", 3);
+	add(h, 1, "make", 4);
+	n = agentcg_history_read_kinds(h, 1, kinds, 64);
+	tap_ok(n == 2 && streq(kinds[0].text, "make") && streq(kinds[1].text, "git status"),
+	       "those of the newest runs come first, and nobody else's");
+	tap_ok(agentcg_history_read_kinds(h, 1, kinds, 1) == 1 && streq(kinds[0].text, "make"), "no more than wanted");
+	/* As much as a user can have: what is asked must not hold up the daemon. */
+	for (int i = 0; i < 8192; i++) {
+		snprintf(kind, sizeof(kind), "k%d", i % 64);
+		add(h, 3, kind, i);
+	}
+	start = now_usec(CLOCK_MONOTONIC);
+	n = agentcg_history_read_kinds(h, 3, kinds, 64);
+	for (int i = 0; i < n; i++)
+		agentcg_history_read_kind(h, 3, kinds[i].text, runs, 64);
+	took = now_usec(CLOCK_MONOTONIC) - start;
+	tap_ok(n == 64 && took < USEC_PER_SEC, "64 runs of 64 kinds are read in %llu us", (unsigned long long)took);
+	tap_ok(agentcg_history_read_kinds(NULL, 1, kinds, 64) == 0, "no history is no error");
+}
+
 static void test_trust(void)
 {
 	_cleanup_(agentcg_history_closep) struct history *h = open_it(NULL, 0);
@@ -348,7 +380,7 @@ static void test_locked(void)
 int main(void)
 {
 	static void (*const tests[])(void) = {
-		test_rows, test_bounds, test_trust, test_newer, test_damage, test_kill, test_log,
+		test_rows, test_bounds, test_kinds, test_trust, test_newer, test_damage, test_kill, test_log,
 		test_locked,
 	};
 

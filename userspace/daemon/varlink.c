@@ -5,6 +5,7 @@
 
 #include "admission.h"
 #include "call.h"
+#include "intake.h"
 #include "io-agentcg.h"
 #include "log.h"
 #include "notes.h"
@@ -162,15 +163,21 @@ static int method_reload(sd_varlink *link, sd_json_variant *parameters,
 
 /* ---- the server --------------------------------------------------------- */
 
+struct connection {
+	sd_varlink *link;
+	int fd;
+};
+
 static int on_connect(sd_varlink_server *server, sd_varlink *link, void *userdata)
 {
 	struct manager *m = userdata;
-	sd_varlink **links = reallocarray(m->links, m->nr_links + 1, sizeof(*links));
+	struct connection *links = reallocarray(m->links, m->nr_links + 1, sizeof(*links));
 
 	if (!links)
 		return -ENOMEM;
 	m->links = links;
-	m->links[m->nr_links++] = link;
+	m->links[m->nr_links++] = (struct connection){ link, sd_varlink_get_fd(link) };
+	agentcg_intake_watch(sd_varlink_get_fd(link));
 	return 0;
 }
 
@@ -181,9 +188,12 @@ static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *use
 
 	if (m->stopping)
 		return;
-	for (size_t i = 0; i < m->nr_links; i++)
-		if (m->links[i] == link)
-			m->links[i--] = m->links[--m->nr_links];
+	for (size_t i = 0; i < m->nr_links; i++) {
+		if (m->links[i].link != link)
+			continue;
+		agentcg_intake_forget(m->links[i].fd);
+		m->links[i--] = m->links[--m->nr_links];
+	}
 	agentcg_watch_remove(m, link);
 	agentcg_admission_forget(m, link);
 	for (uint32_t i = 0; i < m->nr_calls; i++) {
@@ -197,6 +207,71 @@ static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *use
 	}
 }
 
+/* What there is to call, and how many plain requests it costs the daemon (quota.h). */
+static const struct {
+	const char *name;
+	sd_varlink_method_t method;
+	uint32_t cost;
+} methods[] = {
+	{ AGENTCG_METHOD("OpenSession"), agentcg_method_open_session, 1 },
+	{ AGENTCG_METHOD("CloseSession"), agentcg_method_close_session, 1 },
+	{ AGENTCG_METHOD("AttachSession"), agentcg_method_attach_session, 10 },
+	{ AGENTCG_METHOD("GetResults"), agentcg_method_get_results, 1 },
+	{ AGENTCG_METHOD("CreateTicket"), agentcg_method_create_ticket, 1 },
+	{ AGENTCG_METHOD("BeginCall"), agentcg_method_begin_call, 1 },
+	{ AGENTCG_METHOD("AttachProcess"), agentcg_method_attach_process, 1 },
+	{ AGENTCG_METHOD("AdjustCall"), agentcg_method_adjust_call, 1 },
+	{ AGENTCG_METHOD("EndCall"), agentcg_method_end_call, 1 },
+	{ AGENTCG_METHOD("ClaimCall"), agentcg_method_claim_call, 1 },
+	{ AGENTCG_METHOD("Release"), agentcg_method_release, 1 },
+	{ AGENTCG_METHOD("GetStatus"), method_get_status, 10 },
+	{ AGENTCG_METHOD("GetScheduler"), agentcg_method_get_scheduler, 10 },
+	{ AGENTCG_METHOD("GetHistory"), agentcg_method_get_history, 50 },
+	{ AGENTCG_METHOD("SetThreadClass"), agentcg_method_set_thread_class, 1 },
+	{ AGENTCG_METHOD("Watch"), method_watch, 1 },
+	{ AGENTCG_METHOD("Reload"), method_reload, 1 },
+};
+
+/*
+ * Every request comes through here.  Root is not counted.  Who sends on and
+ * reads no reply makes us keep them, so that connection is cut: what the socket
+ * itself takes, some hundred replies, is left to clients that send ahead.
+ */
+static int on_method(sd_varlink *link, sd_json_variant *parameters, sd_varlink_method_flags_t flags,
+		     void *userdata)
+{
+	struct manager *m = userdata;
+	const char *name = "";
+	size_t i = 0;
+	uid_t uid;
+	int r;
+
+	r = sd_varlink_get_current_method(link, &name);
+	if (r >= 0)
+		r = sd_varlink_get_peer_uid(link, &uid);
+	if (r < 0)
+		return r;
+	while (i < ARRAY_SIZE(methods) && !streq(methods[i].name, name))
+		i++;
+	if (i == ARRAY_SIZE(methods))
+		return sd_varlink_error(link, SD_VARLINK_ERROR_METHOD_NOT_FOUND, NULL);
+	if (uid == 0)
+		return methods[i].method(link, parameters, flags, userdata);
+	r = sd_varlink_get_events(link);
+	if (r >= 0 && (r & EPOLLOUT)) {
+		shutdown(sd_varlink_get_fd(link), SHUT_RDWR);
+		return 0;
+	}
+	if (m->policy.requests_per_second &&
+	    !agentcg_quota_take(&m->quota, uid, now_usec(CLOCK_MONOTONIC), m->policy.requests_per_second,
+				methods[i].cost)) {
+		r = agentcg_reply_limit(link, "requests of one user per second", m->policy.requests_per_second);
+		agentcg_pause(&m->pauses, link);
+		return r;
+	}
+	return methods[i].method(link, parameters, flags, userdata);
+}
+
 /*
  * When the event loop ends the library waits until every client has read its
  * replies, for ever if need be; and that connections drop then means nothing.
@@ -208,7 +283,7 @@ static int on_exit_loop(sd_event_source *source, void *userdata)
 
 	m->stopping = true;
 	for (size_t i = 0; i < m->nr_links; i++)
-		shutdown(sd_varlink_get_fd(m->links[i]), SHUT_RDWR);
+		shutdown(m->links[i].fd, SHUT_RDWR);
 	m->nr_links = 0;
 	return 0;
 }
@@ -229,25 +304,8 @@ int agentcg_varlink_listen(struct manager *m, const char *socket)
 	sd_varlink_server_set_connections_max(m->server, CONNECTIONS_MAX);
 	sd_varlink_server_set_connections_per_uid_max(m->server, CONNECTIONS_PER_UID);
 	r = sd_varlink_server_add_interface(m->server, &vl_interface_io_agentcg);
-	if (r < 0)
-		return r;
-	r = sd_varlink_server_bind_method_many(m->server,
-		AGENTCG_METHOD("OpenSession"), agentcg_method_open_session,
-		AGENTCG_METHOD("CloseSession"), agentcg_method_close_session,
-		AGENTCG_METHOD("GetResults"), agentcg_method_get_results,
-		AGENTCG_METHOD("BeginCall"), agentcg_method_begin_call,
-		AGENTCG_METHOD("AttachProcess"), agentcg_method_attach_process,
-		AGENTCG_METHOD("AdjustCall"), agentcg_method_adjust_call,
-		AGENTCG_METHOD("EndCall"), agentcg_method_end_call,
-		AGENTCG_METHOD("ClaimCall"), agentcg_method_claim_call,
-		AGENTCG_METHOD("Release"), agentcg_method_release,
-		AGENTCG_METHOD("GetStatus"), method_get_status,
-		AGENTCG_METHOD("AttachSession"), agentcg_method_attach_session,
-		AGENTCG_METHOD("CreateTicket"), agentcg_method_create_ticket,
-		AGENTCG_METHOD("GetScheduler"), agentcg_method_get_scheduler,
-		AGENTCG_METHOD("SetThreadClass"), agentcg_method_set_thread_class,
-		AGENTCG_METHOD("Watch"), method_watch,
-		AGENTCG_METHOD("Reload"), method_reload);
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(methods); i++)
+		r = sd_varlink_server_bind_method(m->server, methods[i].name, on_method);
 	if (r >= 0)
 		r = sd_varlink_server_bind_connect(m->server, on_connect);
 	if (r >= 0)

@@ -29,6 +29,7 @@ METHOD(release);
 METHOD(attach_session);
 METHOD(create_ticket);
 METHOD(get_scheduler);
+METHOD(get_history);
 METHOD(set_thread_class);
 
 /* A number that may be absent or null: then *userdata keeps its value. */

@@ -12,8 +12,12 @@ void agentcg_watch_remove(struct manager *m, sd_varlink *link);
 _printf_(3, 4)
 void agentcg_watch_tell(struct call *c, const char *event, const char *format, ...);
 
-/* The same for what has no call (yet): "call" is the session's name. */
+/* The same of a session, or of the pool: told to those who have a session, and to root. */
 _printf_(3, 4)
 void agentcg_watch_tell_session(struct session *s, const char *event, const char *format, ...);
+_printf_(3, 4)
+void agentcg_watch_tell_pool(struct manager *m, const char *event, const char *format, ...);
+/* Whether anybody is told of what belongs to @uid. */
+bool agentcg_watch_wanted(const struct manager *m, uid_t uid);
 
 #endif

@@ -56,7 +56,13 @@ static SD_VARLINK_DEFINE_ENUM_TYPE(EventType,
 	COMMENT("A call waits to begin; it has no name yet: call is its session's"),
 	SD_VARLINK_DEFINE_ENUM_VALUE(queued),
 	COMMENT("It has waited and begins"),
-	SD_VARLINK_DEFINE_ENUM_VALUE(admitted));
+	SD_VARLINK_DEFINE_ENUM_VALUE(admitted),
+	COMMENT("A call began that is tried again and again; the text says how that ended before, and what to change"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(retry),
+	COMMENT("Memory runs short, or does no more: of the pool (call is empty), or in a session (call is its name)"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(pressure),
+	COMMENT("A session (call is its name) uses 80 or 95 % of its budget, or no more"),
+	SD_VARLINK_DEFINE_ENUM_VALUE(budget));
 
 static SD_VARLINK_DEFINE_ENUM_TYPE(Lacks,
 	COMMENT("Nothing; those before it go first"),
@@ -373,7 +379,8 @@ static SD_VARLINK_DEFINE_METHOD(BeginCall,
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(granted, Granted, 0),
 	COMMENT("How long it has waited, if it has"),
 	OUTPUT_OPT(queuedUSec, INT),
-	COMMENT("What was not granted as asked, and why; what it has waited for"),
+	COMMENT("What was not granted as asked, and why; what it has waited for; and, if the same is tried again and again, how it "
+		"ended and what to change"),
 	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
 
 static SD_VARLINK_DEFINE_METHOD(AdjustCall,
@@ -448,6 +455,34 @@ static SD_VARLINK_DEFINE_METHOD(GetScheduler,
 	COMMENT("The caller's sessions and calls (root: all), and without their names those that they compete with"),
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(groups, Group, SD_VARLINK_ARRAY));
 
+static SD_VARLINK_DEFINE_STRUCT_TYPE(KindHistory,
+	COMMENT("What such commands do, however they are spelt: pytest, git status, npm test"),
+	FIELD(kind, STRING),
+	COMMENT("The newest, 64 at most; what follows is of these"),
+	FIELD(runs, INT),
+	COMMENT("Those of them with the outcome oom_killed, timeout, killed_by_policy or pids_exceeded"),
+	FIELD(failures, INT),
+	COMMENT("Bytes; percentiles and the most that was seen. A run that was killed would have needed more"),
+	FIELD(peakP50, INT),
+	FIELD(peakP95, INT),
+	FIELD(peakMax, INT),
+	FIELD(durationP50USec, INT),
+	FIELD(durationP95USec, INT),
+	COMMENT("When the last one began, CLOCK_REALTIME"),
+	FIELD(lastUSec, INT));
+
+static SD_VARLINK_DEFINE_METHOD(GetHistory,
+	COMMENT("Only the kind that this command is of"),
+	SD_VARLINK_DEFINE_INPUT(command, SD_VARLINK_STRING, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE),
+	COMMENT("Only this kind"),
+	INPUT_OPT(kind, STRING),
+	COMMENT("At most so many kinds; default and maximum: 64"),
+	INPUT_OPT(limit, INT),
+	COMMENT("Whose; default: the caller's. PermissionDenied if it is another's, unless root asks"),
+	INPUT_OPT(uid, INT),
+	COMMENT("Those that ran last come first; empty if nothing of it ran, or nothing is kept"),
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(kinds, KindHistory, SD_VARLINK_ARRAY));
+
 static SD_VARLINK_DEFINE_METHOD(SetThreadClass,
 	COMMENT("As the host numbers it"),
 	INPUT(tid, INT),
@@ -460,8 +495,10 @@ static SD_VARLINK_DEFINE_METHOD(Release,
 
 static SD_VARLINK_DEFINE_METHOD_FULL(Watch, SD_VARLINK_REQUIRES_MORE,
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(event, EventType, 0),
+	COMMENT("SESSION/tool-N, or what the event is of"),
 	OUTPUT(call, STRING),
 	OUTPUT(text, STRING),
+	COMMENT("Of that"),
 	OUTPUT(memoryCurrent, INT),
 	COMMENT("Headroom of the pool"),
 	OUTPUT(headroom, INT),
@@ -483,7 +520,10 @@ static SD_VARLINK_DEFINE_ERROR(InvalidIntent,
 	FIELD(reason, STRING));
 static SD_VARLINK_DEFINE_ERROR(PermissionDenied, FIELD(reason, STRING));
 static SD_VARLINK_DEFINE_ERROR(LimitExceeded,
-	COMMENT("What there is too much of"),
+	COMMENT("What there is too much of: sessions, calls and the like: end some, or wait for their end. "
+		"\"requests of one user per second\": wait for a second (the connection is not listened to for 100 ms). "
+		"\"bytes of one message\", \"descriptors of one message\", \"bytes of all long messages\": send less at once; "
+		"the connection is closed after these. It is closed without a word if replies are not read while more requests are sent"),
 	FIELD(what, STRING),
 	FIELD(limit, INT));
 static SD_VARLINK_DEFINE_ERROR(NotSupported, FIELD(reason, STRING));
@@ -520,6 +560,7 @@ SD_VARLINK_DEFINE_INTERFACE(
 	ABOUT(vl_type_Group, "A group that shares in the CPU time"),
 	ABOUT(vl_type_Result, "What became of a call"),
 	ABOUT(vl_type_Finished, "A call that has ended"),
+	ABOUT(vl_type_KindHistory, "What the earlier calls of one kind needed"),
 	ABOUT(vl_method_OpenSession, "Make a session, or change one's own"),
 	ABOUT(vl_method_CloseSession, "Kill what is left of a session and remove it; detached calls go on"),
 	ABOUT(vl_method_GetResults, "The last 16 calls of a session that ended since the daemon was started"),
@@ -533,6 +574,7 @@ SD_VARLINK_DEFINE_INTERFACE(
 	ABOUT(vl_method_ClaimCall, "Tie a call to this connection, after the daemon was restarted"),
 	ABOUT(vl_method_GetStatus, "The pool and the sessions"),
 	ABOUT(vl_method_GetScheduler, "Who shares out CPU time, and what each group had of it, all of one moment"),
+	ABOUT(vl_method_GetHistory, "What a user's earlier calls needed, by kind of command"),
 	ABOUT(vl_method_SetThreadClass, "Declare a thread that feeds a GPU, until it or the scheduler ends; root only"),
 	ABOUT(vl_method_Release, "Let a held call go on now"),
 	ABOUT(vl_method_Watch, "Events as they happen"),

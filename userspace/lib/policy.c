@@ -18,6 +18,7 @@ enum section {
 	SECTION_MATCH,		/* [Session "glob"] */
 	SECTION_CALL,
 	SECTION_CPU,
+	SECTION_USER,
 	NR_SECTIONS
 };
 
@@ -28,6 +29,7 @@ static const char *const section_names[] = {
 	[SECTION_MATCH] = "Session \"...\"",
 	[SECTION_CALL] = "Call",
 	[SECTION_CPU] = "CPU",
+	[SECTION_USER] = "User",
 };
 
 enum kind {
@@ -47,6 +49,7 @@ enum kind {
 	KIND_SCHEDULER,
 	KIND_LEARN,
 	KIND_ADMISSION,
+	KIND_IDLE,
 };
 
 #define POLICY(m)	offsetof(struct agentcg_policy, m)
@@ -71,6 +74,8 @@ static const struct key {
 	{ SECTION_HOLD, "ExpiredDelay", KIND_TIME, POLICY(expired_delay_usec) },
 	{ SECTION_HOLD, "CountInPSI", KIND_BOOL, POLICY(psi) },
 	{ SECTION_SESSION, "SessionsPerUser", KIND_COUNT, POLICY(sessions_per_user) },
+	{ SECTION_SESSION, "IdleReclaim", KIND_IDLE, POLICY(idle) },
+	{ SECTION_SESSION, "IdleAfter", KIND_TIME, POLICY(idle_after_usec) },
 	{ SECTION_MATCH, "Owner", KIND_OWNER, SESSION(owner) },
 	{ SECTION_MATCH, "Priority", KIND_PRIORITY, SESSION(priority) },
 	{ SECTION_MATCH, "Reserve", KIND_SIZE, SESSION(reserve) },
@@ -86,7 +91,9 @@ static const struct key {
 	{ SECTION_CALL, "Admission", KIND_ADMISSION, POLICY(admission) },
 	{ SECTION_CALL, "QueueTimeout", KIND_TIME, POLICY(queue_timeout_usec) },
 	{ SECTION_CPU, "Scheduler", KIND_SCHEDULER, POLICY(scheduler) },
+	{ SECTION_USER, "RequestsPerSecond", KIND_COUNT_NONE, POLICY(requests_per_second) },
 };
+_Static_assert(ARRAY_SIZE(keys) <= 64, "a bit for each in agentcg_session_policy.set");
 
 /* Where the reader is, for messages; inih does not tell its handler. */
 struct reader {
@@ -233,6 +240,17 @@ static int parse_admission(struct reader *r, const char *text)
 	return 0;
 }
 
+static int parse_idle(struct reader *r, const char *text)
+{
+	if (streq(text, "auto"))
+		r->policy->idle = AGENTCG_IDLE_AUTO;
+	else if (streq(text, "none"))
+		r->policy->idle = AGENTCG_IDLE_NONE;
+	else
+		return refuse(r, "IdleReclaim=%s: say auto or none", text);
+	return 0;
+}
+
 static bool may_be_none(enum kind kind)
 {
 	return kind == KIND_SIZE_NONE || kind == KIND_TIME_NONE || kind == KIND_CPUS_NONE ||
@@ -287,7 +305,7 @@ static int set_key(struct reader *r, const struct key *k, struct agentcg_session
 	char *base = k->section == SECTION_MATCH ? (char *)s : (char *)r->policy;
 
 	if (k->section == SECTION_MATCH)
-		s->set |= 1U << (k - keys);
+		s->set |= 1ULL << (k - keys);
 	switch (k->kind) {
 	case KIND_SLICE:
 		return parse_slice(r, text);
@@ -301,6 +319,8 @@ static int set_key(struct reader *r, const struct key *k, struct agentcg_session
 		return parse_learn(r, text);
 	case KIND_ADMISSION:
 		return parse_admission(r, text);
+	case KIND_IDLE:
+		return parse_idle(r, text);
 	case KIND_BOOL:
 		if (parse_bool(text, (bool *)(base + k->offset)) < 0)
 			return refuse(r, "%s=%s: say yes or no", k->name, text);
@@ -385,7 +405,7 @@ static int find_section(struct reader *r, const char *name, struct agentcg_sessi
 	}
 	if (!*name)
 		return refuse(r, "a key before the first section; begin with [Pool]");
-	return refuse(r, "unknown section [%s]; known are [Pool], [Hold], [Session], [Session \"name\"], [Call], [CPU]",
+	return refuse(r, "unknown section [%s]; known are [Pool], [Hold], [Session], [Session \"name\"], [Call], [CPU], [User]",
 		      name);
 }
 
@@ -479,6 +499,8 @@ void agentcg_policy_init(struct agentcg_policy *p)
 		.freeze_usec = 5 * USEC_PER_SEC,
 		.expired_delay_usec = 20 * USEC_PER_MSEC,
 		.sessions_per_user = 64,
+		.idle_after_usec = 10 * USEC_PER_SEC,
+		.requests_per_second = 1000,
 		.session = {
 			.priority = AGENTCG_PRIORITY_NORMAL,
 			.calls_per_session = 256,
@@ -585,6 +607,8 @@ int agentcg_policy_check(struct agentcg_policy *p, uint64_t mem_total, char *why
 		problem = "[Hold] FreezeTime must be from 100ms to 10m";
 	else if (p->expired_delay_usec > USEC_PER_SEC)
 		problem = "[Hold] ExpiredDelay must be at most 1s";
+	else if (p->idle_after_usec < USEC_PER_SEC || p->idle_after_usec > 3600 * USEC_PER_SEC)
+		problem = "[Session] IdleAfter must be from 1s to 1h";
 	else if (p->request > p->memory_max)
 		problem = "[Call] MemoryRequest is more than the whole pool's MemoryMax";
 	else if (p->queue_timeout_usec < 100 * USEC_PER_MSEC ||
@@ -627,7 +651,7 @@ void agentcg_policy_session(const struct agentcg_policy *p, const char *name, ui
 		for (size_t j = 0; j < ARRAY_SIZE(keys); j++) {
 			size_t n = keys[j].kind == KIND_SIZE || keys[j].kind == KIND_SIZE_NONE ? 8 : 4;
 
-			if (!(m->set & 1U << j) || keys[j].kind == KIND_OWNER)
+			if (!(m->set & 1ULL << j) || keys[j].kind == KIND_OWNER)
 				continue;
 			memcpy((char *)ret + keys[j].offset, (const char *)m + keys[j].offset, n);
 		}

@@ -39,11 +39,16 @@ enum agentcg_admission_choice {
 	AGENTCG_ADMISSION_NONE,
 };
 
+enum agentcg_idle_choice {
+	AGENTCG_IDLE_AUTO,		/* cold memory of idle sessions is reclaimed when the pool runs short */
+	AGENTCG_IDLE_NONE,
+};
+
 struct agentcg_session_policy {
 	char match[AGENTCG_MATCH_MAX];	/* glob on the name; "": the default */
 	char owner[33];			/* user name or uid; "": anybody */
 	uid_t owner_uid;
-	uint32_t set;			/* keys that this section sets */
+	uint64_t set;			/* keys that this section sets */
 	uint32_t priority;
 	uint32_t calls_per_session;
 	uint32_t detached_calls;	/* of a session, that outlive their clients */
@@ -67,6 +72,9 @@ struct agentcg_policy {
 	bool psi;
 
 	uint32_t sessions_per_user;
+	enum agentcg_idle_choice idle;
+	uint64_t idle_after_usec;	/* without a tool call for so long a session is idle */
+	uint32_t requests_per_second;	/* of a user; 0: any number */
 	struct agentcg_session_policy session;	/* the default */
 	struct agentcg_session_policy *matches;	/* in order; later ones win */
 	size_t nr_matches;

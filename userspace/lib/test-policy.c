@@ -60,10 +60,12 @@ static void test_keys(void)
 		"StepMin=128Ki\nStepMax=8Mi\n"
 		"[Hold]\nDeadline=10s\nFreezeTime=2s\nExpiredDelay=50ms\nCountInPSI=yes\n"
 		"[Session]\nPriority=low\nReserve=1Mi\nBudget=1Gi\nSessionsPerUser=3\nCallsPerSession=4\nDetachedCalls=none\n"
+		"IdleReclaim=none\nIdleAfter=1m\n"
 		"; another\n"
 		"[Call]\nMemoryRequest=32Mi\nMemoryMax=512Mi\nTimeoutMax=5m\nPidsMax=100\nCPUMax=1.5\nLearn=limit\n"
 		"Admission=quota\nQueueTimeout=2m\n"
-		"[CPU]\nScheduler=none\n", why);
+		"[CPU]\nScheduler=none\n"
+		"[User]\nRequestsPerSecond=50\n", why);
 
 	tap_ok(r == 0, "all keys are read %s", why);
 	tap_ok(streq(p.slice, "x.slice") && p.memory_max == 2 * GIB && p.reserve == 64 * MIB &&
@@ -73,12 +75,14 @@ static void test_keys(void)
 	       p.expired_delay_usec == 50000 && p.psi, "[Hold]");
 	tap_ok(p.session.priority == 250 && p.session.reserve == MIB && p.session.budget == GIB &&
 	       p.sessions_per_user == 3 && p.session.calls_per_session == 4 &&
-	       p.session.detached_calls == 0, "[Session]");
+	       p.session.detached_calls == 0 && p.idle == AGENTCG_IDLE_NONE &&
+	       p.idle_after_usec == 60000000, "[Session]");
 	tap_ok(p.request == 32 * MIB && p.call_max == 512 * MIB &&
 	       p.timeout_max_usec == 300000000 && p.pids_max == 100 && p.cpu_max == 1500 &&
 	       p.learn == AGENTCG_LEARN_LIMIT && p.admission == AGENTCG_ADMISSION_QUOTA &&
 	       p.queue_timeout_usec == 120000000, "[Call]");
 	tap_ok(p.scheduler == AGENTCG_SCHEDULER_NONE, "[CPU]");
+	tap_ok(p.requests_per_second == 50, "[User]");
 	agentcg_policy_done(&p);
 }
 
@@ -114,6 +118,9 @@ static void test_refused(void)
 	refused("[Call]\nAdmission=cpu\n", "2: Admission=cpu: say memory, quota or none");
 	refused("[Call]\nQueueTimeout=2h\n", "QueueTimeout must be from 100ms to 1h");
 	refused("[Session]\nDetachedCalls=0\n", "2: DetachedCalls: \"0\": say a number from 1 to 1000000; or none");
+	refused("[Session]\nIdleReclaim=yes\n", "2: IdleReclaim=yes: say auto or none");
+	refused("[Session]\nIdleAfter=100ms\n", "IdleAfter must be from 1s to 1h");
+	refused("[User]\nRequestsPerSecond=0\n", "2: RequestsPerSecond: \"0\": say a number from 1 to 1000000; or none");
 	refused("[Pools]\nReserve=1Mi\n", "unknown section [Pools]; known are [Pool]");
 	refused("Reserve=1Mi\n", "1: a key before the first section");
 	refused("[Pool]\nnonsense\n", "2: neither a [section] nor Key=value");

@@ -16,8 +16,8 @@ from typing import Any, AsyncIterator, Dict, List, Optional, Sequence, Set, Tupl
 
 from . import protocol
 from .launcher import Launch
-from .types import (AgentcgError, Closed, Completed, Event, Finished, Granted, Intent, Json, NoDaemon, NoSuchCall, NoSuchSession,
-                    Priority, ProtocolError, Result, Size, Status, Time, parse_time, read)
+from .types import (AgentcgError, Closed, Completed, Event, Finished, Granted, Intent, Json, KindHistory, NoDaemon, NoSuchCall,
+                    NoSuchSession, Priority, ProtocolError, Result, Size, Status, Time, parse_time, read)
 
 _Message = Tuple[Json, List[int]]
 
@@ -578,6 +578,11 @@ class Client:
     async def status(self) -> Status:
         """The pool, and the sessions: one's own; root sees all."""
         return Status.from_json(await self.request("GetStatus"))
+
+    async def history(self, command: Union[str, Sequence[Any], None] = None, *, kind: Optional[str] = None,
+                limit: Optional[int] = None, uid: Optional[int] = None) -> List[KindHistory]:
+        """As agentcg.Client.history()."""
+        return protocol.history(await self.request("GetHistory", **protocol.get_history(command, kind, limit, uid)))
 
     def watch(self, *, timeout: Optional[float] = None) -> Watch:
         """An asynchronous iterator over events; ends when none comes for `timeout` seconds."""

@@ -14,8 +14,8 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Ty
 
 from . import protocol
 from .launcher import Launch
-from .types import (AgentcgError, Closed, Completed, Event, Finished, Granted, Intent, Json, NoDaemon, NoSuchCall, NoSuchSession,
-                    Priority, ProtocolError, Result, Size, Status, Time, parse_time, read)
+from .types import (AgentcgError, Closed, Completed, Event, Finished, Granted, Intent, Json, KindHistory, NoDaemon, NoSuchCall,
+                    NoSuchSession, Priority, ProtocolError, Result, Size, Status, Time, parse_time, read)
 
 
 class _Link:
@@ -599,6 +599,11 @@ class Client:
     def status(self) -> Status:
         """The pool, and the sessions: one's own; root sees all."""
         return Status.from_json(self.request("GetStatus"))
+
+    def history(self, command: Union[str, Sequence[Any], None] = None, *, kind: Optional[str] = None,
+                limit: Optional[int] = None, uid: Optional[int] = None) -> List[KindHistory]:
+        """What earlier calls needed, by kind, those that ran last first; with `command` only its kind.  `uid`: root only."""
+        return protocol.history(self.request("GetHistory", **protocol.get_history(command, kind, limit, uid)))
 
     def watch(self, *, timeout: Optional[float] = None) -> Watch:
         """An iterator over events; ends when none comes for `timeout` seconds."""

@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from .types import (AgentcgError, Granted, Intent, InvalidIntent, InvalidParameter, Json, LimitExceeded, NoDaemon,
+from .types import (AgentcgError, Granted, Intent, InvalidIntent, InvalidParameter, Json, KindHistory, LimitExceeded, NoDaemon,
                     NoSuchCall, NoSuchSession, NotSupported, PermissionDenied, Priority, ProtocolError, Result, Size,
                     Time, parse_priority, parse_size, read, time_text)
 
@@ -181,6 +181,10 @@ def adjust_call(call: str, intent: Optional[Intent], priority: Optional[Priority
             "priority": None if priority is None else parse_priority(priority)}
 
 
+def get_history(command: Any, kind: Optional[str], limit: Optional[int], uid: Optional[int]) -> Json:
+    return {"command": describe(command), "kind": kind, "limit": limit, "uid": uid}
+
+
 # ---- replies -----------------------------------------------------------------
 
 class Begun:
@@ -202,6 +206,10 @@ class Begun:
 def result(p: Mapping[str, Any], intent: Intent, granted: Optional[Granted]) -> Result:
     r = read(Result, p.get("result"))
     return replace(r, running=bool(p.get("running")), intent=intent, granted=granted)
+
+
+def history(p: Mapping[str, Any]) -> List[KindHistory]:
+    return [read(KindHistory, k) for k in p.get("kinds") or []]
 
 
 def uncontrolled(text: str, intent: Intent, granted: Optional[Granted] = None, outcome: str = "uncontrolled") -> Result:

@@ -429,10 +429,11 @@ class Status:
 
 @dataclass(frozen=True)
 class Event:
-    """hold, release, expired, frozen, thawed, killed, timeout, oom, queued (`call` is the session), admitted."""
+    """hold, release, expired, frozen, thawed, killed, timeout, oom, queued (`call` is the session), admitted, retry, pressure, budget."""
 
     event: str
     call: str
+    """SESSION/tool-N; of pressure and budget: SESSION, or empty for the pool."""
     text: str
     memory_current: int
     headroom: int
@@ -460,6 +461,24 @@ class Closed:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Closed:
         return cls([read(Killed, k) for k in value.get("killed") or []], value.get("detached") or 0)
+
+
+@dataclass(frozen=True)
+class KindHistory:
+    """What the earlier calls of one kind needed, the newest 64."""
+
+    kind: str
+    """What such commands do, however they are spelt: pytest, git status."""
+    runs: int
+    failures: int
+    """Killed, or could not start all of their processes."""
+    peak_p50: int
+    peak_p95: int
+    peak_max: int
+    duration_p50_usec: int
+    duration_p95_usec: int
+    last_usec: int
+    """When the last one began, CLOCK_REALTIME."""
 
 
 class Completed(subprocess.CompletedProcess):  # type: ignore[type-arg]
