@@ -105,6 +105,14 @@ struct call *agentcg_call_free(struct call *c);
 /* Ties it to the connection; it ends when that does. */
 void agentcg_call_tie(struct call *c, sd_varlink *link);
 
+/*
+ * Of method-call.c, for method-declare.c: reads what a client says of a call
+ * (false: the error is sent, *ret tells), and what would be granted of it now.
+ */
+bool agentcg_take_intent(sd_varlink *link, sd_json_variant *v, struct call_wish *wish, int *ret);
+int agentcg_preview_call(struct session *s, uid_t uid, const char *kind, const struct call_wish *wish,
+			 struct notes *notes, sd_json_variant **ret);
+
 char *agentcg_call_path(const struct call *c);
 uint64_t agentcg_call_usage(const struct call *c);
 int agentcg_call_build(struct call *c, sd_json_variant **ret);

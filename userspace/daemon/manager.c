@@ -72,6 +72,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 	agentcg_scheduler_free(m->scheduler);
 	agentcg_history_close(m->history);
 	agentcg_closep(&m->pins_fd);
+	agentcg_declare_done(&m->declared);
 	agentcg_policy_done(&m->policy);
 	agentcg_closep(&m->pool_fd);
 	agentcg_closep(&m->root_fd);

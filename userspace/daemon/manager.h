@@ -11,6 +11,7 @@
 #include <systemd/sd-varlink.h>
 
 #include "agentcg.h"
+#include "declare.h"
 #include "policy.h"
 #include "util.h"
 
@@ -60,6 +61,7 @@ struct manager {
 	uint32_t arrivals;		/* of sessions, ever */
 
 	struct watcher *watchers;
+	struct declarations declared;	/* intents for calls to come */
 };
 
 int agentcg_manager_new(struct manager **ret);

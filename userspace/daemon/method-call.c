@@ -5,6 +5,7 @@
 #include "climb.h"
 #include "command.h"
 #include "io-agentcg.h"
+#include "intent-mcp.h"
 #include "learn.h"
 #include "notes.h"
 #include "decide.h"
@@ -53,7 +54,7 @@ static bool take_intent(sd_varlink *link, sd_json_variant *v, struct call_wish *
 	wish->intent = AGENTCG_INTENT_NONE;
 	if (!v || sd_json_variant_is_null(v))
 		return true;
-	if (agentcg_intent_parse(v, &wish->intent, field, why) >= 0)
+	if (agentcg_intent_parse_mcp(v, &wish->intent, field, why) >= 0)
 		return true;
 	*ret = agentcg_reply_intent(link, field, why);
 	return false;
@@ -223,6 +224,12 @@ static int begin(sd_varlink *link, struct session *s, const struct begin_paramet
 		return sd_varlink_error_invalid_parameter_name(link, "command");
 	birth.command = command;
 	agentcg_command_kind(p->command, kind);
+	if (!wish.agent && agentcg_declare_take(&s->m->declared, s->uid, s->name, kind, &wish.intent,
+						now_usec(CLOCK_BOOTTIME))) {
+		agentcg_note(notes, "what it needs is as declared before");
+		if (wish.intent.memory_request != AGENTCG_UNSET)
+			birth.declared = wish.intent.memory_request;
+	}
 	agentcg_learn_wish(s, kind, &wish, &learned);
 	grant(s, uid, NULL, 0, &wish, &granted, notes);
 	r = agentcg_call_new(s, &birth, &c);
@@ -272,6 +279,25 @@ METHOD(begin_call)
 	if (m->sessions[slot] == s)
 		agentcg_session_gc(s);
 	return r;
+}
+
+bool agentcg_take_intent(sd_varlink *link, sd_json_variant *v, struct call_wish *wish, int *ret)
+{
+	return take_intent(link, v, wish, ret);
+}
+
+int agentcg_preview_call(struct session *s, uid_t uid, const char *kind, const struct call_wish *wish,
+			 struct notes *notes, sd_json_variant **ret)
+{
+	struct call c = {};	/* none that is or will be; it has a grant */
+	struct call_wish learned_wish = *wish;
+	struct prediction learned;
+
+	agentcg_learn_wish(s, kind, &learned_wish, &learned);
+	grant(s, uid, NULL, 0, &learned_wish, &c.grant, notes);
+	if (c.grant.deadline_usec != AGENTCG_NONE)
+		c.due_usec = now_usec(CLOCK_MONOTONIC) + c.grant.deadline_usec;
+	return build_grant(&c, &learned, ret);
 }
 
 METHOD(adjust_call)

@@ -314,6 +314,7 @@ void agentcg_session_close(struct session *s, bool all)
 	uint32_t slot = s->slot, detached = 0;
 
 	s->closing = true;
+	agentcg_declare_forget(&m->declared, s->uid, s->name);
 	for (uint32_t i = 0; i < m->nr_calls; i++) {
 		struct call *c = m->calls[i];
 

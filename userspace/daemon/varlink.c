@@ -235,6 +235,7 @@ int agentcg_varlink_listen(struct manager *m, const char *socket)
 		AGENTCG_METHOD("EndCall"), agentcg_method_end_call,
 		AGENTCG_METHOD("ClaimCall"), agentcg_method_claim_call,
 		AGENTCG_METHOD("Release"), agentcg_method_release,
+		AGENTCG_METHOD("DeclareIntent"), agentcg_method_declare_intent,
 		AGENTCG_METHOD("GetStatus"), method_get_status,
 		AGENTCG_METHOD("GetScheduler"), agentcg_method_get_scheduler,
 		AGENTCG_METHOD("SetThreadClass"), agentcg_method_set_thread_class,

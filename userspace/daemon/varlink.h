@@ -24,6 +24,7 @@ METHOD(adjust_call);
 METHOD(end_call);
 METHOD(claim_call);
 METHOD(release);
+METHOD(declare_intent);
 METHOD(get_scheduler);
 METHOD(set_thread_class);
 

@@ -110,7 +110,11 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Intent,
 	COMMENT("What to do with it if it is held longer than the policy's deadline"),
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(on_pressure, OnPressure, SD_VARLINK_NULLABLE),
 	COMMENT("It outlives its client and ends with its last process, its timeout or its session"),
-	FIELD_OPT(detach, BOOL));
+	FIELD_OPT(detach, BOOL),
+	COMMENT("As MCP has them of a tool: readOnlyHint, idempotentHint: on_pressure kill; destructiveHint: throttle. "
+		"Beside them also MCP's _meta, of the tool or the request: an Intent in it by the key io.agentcg/intent. "
+		"What the Intent itself says is heard first, then _meta, then these"),
+	FIELD_OPT(annotations, OBJECT));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(GrantedRequests,
 	COMMENT("Thousandths of a CPU"),
@@ -294,6 +298,20 @@ static SD_VARLINK_DEFINE_METHOD(AdjustCall,
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(granted, Granted, 0),
 	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
 
+static SD_VARLINK_DEFINE_METHOD(DeclareIntent,
+	COMMENT("Default: uid-UID; it need not exist yet"),
+	INPUT_OPT(session, STRING),
+	COMMENT("An Intent, for the next call of the session that says itself nothing but timeout, on_pressure or detach, "
+		"which go before those declared. Kept for ten minutes, until the daemon ends or the session is closed; "
+		"used once. An empty one takes back what was declared"),
+	INPUT(intent, OBJECT),
+	COMMENT("Only for a call that does the same as this (its words may differ), of which four are kept; the next call of any kind if nothing is said"),
+	SD_VARLINK_DEFINE_INPUT(command, SD_VARLINK_STRING, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE),
+	COMMENT("What it would be granted now; nothing is reserved by it"),
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(granted, Granted, 0),
+	COMMENT("What would not be granted as asked, and why"),
+	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
+
 static SD_VARLINK_DEFINE_METHOD(AttachProcess,
 	INPUT(call, STRING),
 	COMMENT("Index of a pidfd of a process of the caller's own uid"),
@@ -400,6 +418,7 @@ SD_VARLINK_DEFINE_INTERFACE(
 	ABOUT(vl_method_OpenSession, "Make a session, or change one's own"),
 	ABOUT(vl_method_CloseSession, "Kill what is left of a session and remove it; detached calls go on"),
 	ABOUT(vl_method_BeginCall, "Make a group for a call; it lives as long as this connection, or is detached"),
+	ABOUT(vl_method_DeclareIntent, "Say what the next call will need, for those whose calls are begun by somebody else"),
 	ABOUT(vl_method_AdjustCall, "Change what a call asks for while it runs"),
 	ABOUT(vl_method_AttachProcess, "Move a process into a call, for clients that may not clone into its group"),
 	ABOUT(vl_method_EndCall, "Kill what is left of a call, remove its group, tell how it went"),
