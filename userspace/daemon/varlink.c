@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include "allowed.h"
 #include "call.h"
 #include "io-agentcg.h"
 #include "log.h"
@@ -96,7 +97,7 @@ int agentcg_reply_no_call(sd_varlink *link, const char *call)
 static int method_get_status(sd_varlink *link, sd_json_variant *parameters,
 			     sd_varlink_method_flags_t flags, void *userdata)
 {
-	_cleanup_(sd_json_variant_unrefp) sd_json_variant *pool = NULL, *sessions = NULL;
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *pool = NULL, *sessions = NULL, *allowed = NULL;
 	struct manager *m = userdata;
 	uid_t uid;
 	int r;
@@ -104,6 +105,8 @@ static int method_get_status(sd_varlink *link, sd_json_variant *parameters,
 	r = sd_varlink_get_peer_uid(link, &uid);
 	if (r >= 0)
 		r = agentcg_manager_build_pool(m, &pool);
+	if (r >= 0)
+		r = agentcg_allowed_build(m, uid, &allowed);
 	if (r >= 0)
 		r = sd_json_variant_new_array(&sessions, NULL, 0);
 	for (uint32_t i = 0; r >= 0 && i < m->nr_sessions; i++) {
@@ -121,7 +124,8 @@ static int method_get_status(sd_varlink *link, sd_json_variant *parameters,
 		return r;
 	return sd_varlink_replybo(link,
 		SD_JSON_BUILD_PAIR_VARIANT("pool", pool),
-		SD_JSON_BUILD_PAIR_VARIANT("sessions", sessions));
+		SD_JSON_BUILD_PAIR_VARIANT("sessions", sessions),
+		SD_JSON_BUILD_PAIR_VARIANT("allowed", allowed));
 }
 
 static int method_watch(sd_varlink *link, sd_json_variant *parameters,

@@ -253,6 +253,22 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Group,
 	COMMENT("Wake-ups by latency; four buckets to an octave from 4 us on, without the empty ones at the end"),
 	SD_VARLINK_DEFINE_FIELD(histogram, SD_VARLINK_INT, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE));
 
+static SD_VARLINK_DEFINE_STRUCT_TYPE(Allowed,
+	COMMENT("Of one call, in bytes"),
+	FIELD_OPT(memory, INT),
+	COMMENT("Of one call, in thousandths of a CPU"),
+	FIELD_OPT(milliCPU, INT),
+	COMMENT("Of one call: processes and threads at once"),
+	FIELD_OPT(pids, INT),
+	COMMENT("Of one call"),
+	FIELD_OPT(timeoutUSec, INT),
+	FIELD(callsPerSession, INT),
+	COMMENT("Of one session, that may outlive their clients"),
+	FIELD(detachedCalls, INT),
+	FIELD_OPT(sessions, INT),
+	COMMENT("In all sessions together"),
+	FIELD_OPT(calls, INT));
+
 static SD_VARLINK_DEFINE_METHOD(OpenSession,
 	COMMENT("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"),
 	INPUT(name, STRING),
@@ -331,7 +347,9 @@ static SD_VARLINK_DEFINE_METHOD(ClaimCall,
 static SD_VARLINK_DEFINE_METHOD(GetStatus,
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(pool, Pool, 0),
 	COMMENT("The caller's own; root sees all"),
-	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(sessions, Session, SD_VARLINK_ARRAY));
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(sessions, Session, SD_VARLINK_ARRAY),
+	COMMENT("For the caller, in a session that no section of the policy is about"),
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(allowed, Allowed, SD_VARLINK_NULLABLE));
 
 static SD_VARLINK_DEFINE_METHOD(GetScheduler,
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(active, Scheduler, 0),
@@ -410,6 +428,7 @@ SD_VARLINK_DEFINE_INTERFACE(
 	&vl_type_GrantedRequests,
 	&vl_type_GrantedLimits,
 	ABOUT(vl_type_Killed, "A call that was killed with its session"),
+	ABOUT(vl_type_Allowed, "What the policy allows a user at most; null: as much as there is"),
 	ABOUT(vl_type_Pool, "The memory that all sessions share"),
 	ABOUT(vl_type_Call, "A tool call, in a group of its own"),
 	ABOUT(vl_type_Session, "One agent's session"),
