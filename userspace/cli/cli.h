@@ -30,6 +30,7 @@ int agentcg_cmd_doctor(int argc, char **argv);
 int agentcg_cmd_record(int argc, char **argv);
 int agentcg_cmd_replay(int argc, char **argv);
 int agentcg_cmd_session(int argc, char **argv);
+int agentcg_cmd_mcp(int argc, char **argv);
 int agentcg_cmd_release(int argc, char **argv);
 int agentcg_cmd_unload(int argc, char **argv);
 

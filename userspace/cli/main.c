@@ -16,6 +16,7 @@ static const struct {
 	{ "status",	agentcg_cmd_status,	"Show the pool, the sessions and their tool calls" },
 	{ "sched",	agentcg_cmd_sched,	"Show what CPU time they asked for and got, and how long they waited" },
 	{ "session",	agentcg_cmd_session,	"Open or close a session" },
+	{ "mcp",	agentcg_cmd_mcp,	"Tools for the model itself, as an MCP server" },
 	{ "release",	agentcg_cmd_release,	"Let a held tool call go on" },
 	{ "record",	agentcg_cmd_record,	"Record how much memory and CPU a command uses" },
 	{ "replay",	agentcg_cmd_replay,	"Use memory as a recorded command did" },
