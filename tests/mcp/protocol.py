@@ -295,7 +295,8 @@ def budget(daemon):
 
 def failures(daemon):
     s = Server("--socket", daemon.path, "--session", "x")
-    like("a daemon that cannot tell", s.tool("explain_last_failure"), "'isError': True.*|This daemon cannot tell")
+    r = s.tool("explain_last_failure")
+    like("a daemon that cannot tell", (r["isError"], r["content"][0]["text"]), r"True, .This daemon cannot tell")
     daemon.replies["GetResults"] = ("io.agentcg.NoSuchSession", {"name": "x"})
     equal("no session, no failure", s.tool("explain_last_failure")["structuredContent"], {"failed": False})
     daemon.replies["GetResults"] = {"results": []}
@@ -347,6 +348,9 @@ def sessions(daemon):
     equal("the session is what --session says", session("--session", "a", AGENTCG_SESSION="b"), "a")
     equal("... what $AGENTCG_SESSION says", session(AGENTCG_SESSION="b", CLAUDE_CODE_SESSION_ID="c"), "b")
     equal("... that of the tool", session(CLAUDE_CODE_SESSION_ID="c"), "claude-c")
+    daemon.replies["GetStatus"]["sessions"] = [{"name": "other", "calls": [], "pid": 1}, {"name": "mine", "calls": [], "pid": os.getpid()}]
+    equal("... the one that ends with a process above", session(), "mine")
+    daemon.replies["GetStatus"]["sessions"] = [{"name": "other", "calls": [], "pid": 1}, {"name": "old", "calls": []}]
     equal("... the user's own", session(), f"uid-{os.getuid()}")
 
 

@@ -6,6 +6,7 @@
 #include "client.h"
 #include "mcp.h"
 #include "size.h"
+#include "whose.h"
 
 #define BYTES(v)	agentcg_format_bytes((char[AGENTCG_TEXT_MAX]){}, (v))
 #define SIZE(v)		agentcg_format_size((char[AGENTCG_TEXT_MAX]){}, (v))
@@ -453,8 +454,20 @@ static const struct {
 int agentcg_mcp_call(const struct agentcg_mcp_peer *peer, const char *name, sd_json_variant *arguments,
 		     struct agentcg_mcp_answer *ret)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(tools); i++)
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *status = NULL;
+	struct agentcg_mcp_peer now = *peer;
+	char whose[AGENTCG_WHOSE_MAX];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tools); i++)
 		if (streq(tools[i].name, name))
-			return tools[i].function(peer, arguments, ret);
-	return -ENOENT;
+			break;
+	if (i == ARRAY_SIZE(tools))
+		return -ENOENT;
+	/* Anew each time: the tool's hooks may open its session after this has started. */
+	if (!now.session) {
+		(void)ask(peer, "GetStatus", NULL, &status, NULL);
+		now.session = agentcg_whose(status, whose);
+	}
+	return tools[i].function(&now, arguments, ret);
 }

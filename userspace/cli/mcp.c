@@ -16,7 +16,7 @@
 #include "client.h"
 #include "jsonrpc.h"
 #include "mcp.h"
-#include "prefix.h"
+#include "tool.h"
 #include "util.h"
 
 #define LINE_MAX_BYTES		(1 * MIB)
@@ -43,7 +43,7 @@ static const char help[] =
 	"  gemini mcp add agentcg agentcg mcp\n"
 	"\n"
 	"      --session NAME   whose next command and budget it is about ($AGENTCG_SESSION, or\n"
-	"                       else that of the tool, or that in which the server runs)\n"
+	"                       else that of the agent tool that started it)\n"
 	"      --socket PATH    where the daemon listens ($AGENTCG_SOCKET)\n"
 	"  -h, --help           this text\n";
 
@@ -387,34 +387,6 @@ static int serve(struct server *s)
 	return r;
 }
 
-/* Of "0::/agentcg.slice/session-NAME/tool-1": the one that we run in, as a tool call or as the agent's own. */
-static bool session_of_group(char buf[80])
-{
-	_cleanup_fclose_ FILE *f = fopen("/proc/self/cgroup", "re");
-	char line[512], *p;
-
-	while (f && fgets(line, sizeof(line), f)) {
-		p = strstr(line, ".slice/session-");
-		if (!p || !startswith(line, "0::"))
-			continue;
-		p += strlen(".slice/session-");
-		p[strcspn(p, "/\n")] = 0;
-		snprintf(buf, 80, "%.64s", p);
-		return *buf;
-	}
-	return false;
-}
-
-static const char *find_session(char buf[80])
-{
-	const char *name = agentcg_prefix_session(buf);
-
-	if (name || session_of_group(buf))
-		return name ?: buf;
-	snprintf(buf, 80, "uid-%u", getuid());
-	return buf;
-}
-
 int agentcg_cmd_mcp(int argc, char **argv)
 {
 	enum { SESSION = OPT_FIRST, SOCKET };
@@ -424,7 +396,7 @@ int agentcg_cmd_mcp(int argc, char **argv)
 		AGENTCG_COMMON_OPTIONS
 	};
 	struct server s = { .peer.socket = agentcg_client_socket() };
-	char session[80];
+	char session[AGENTCG_TOOL_SESSION_MAX];
 	int c, r;
 
 	while ((c = agentcg_getopt(argc, argv, "+:h", options, help)) >= 0) {
@@ -440,7 +412,7 @@ int agentcg_cmd_mcp(int argc, char **argv)
 	if (optind < argc)
 		return agentcg_usage_error("it takes no arguments");
 	if (!s.peer.session)
-		s.peer.session = find_session(session);
+		s.peer.session = agentcg_tool_session("claude", getenv("CLAUDE_CODE_SESSION_ID"), session);
 	if (isatty(STDIN_FILENO))
 		agentcg_say("this is for agent tools: it waits for an MCP client on standard input; see --help");
 	signal(SIGPIPE, SIG_IGN);

@@ -10,7 +10,7 @@
 /* Whose budget and calls the tools are about. */
 struct agentcg_mcp_peer {
 	const char *socket;	/* of the daemon, which may come and go: each call connects anew */
-	const char *session;
+	const char *session;	/* NULL: each call finds out (whose.h) */
 };
 
 /* What a tool answers: for programs and for the model.  Freed by agentcg_mcp_answer_done(). */

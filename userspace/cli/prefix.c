@@ -34,7 +34,7 @@ static const char *find_shell(void)
 	return access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "/bin/sh";
 }
 
-const char *agentcg_prefix_session(char buf[80])
+static const char *find_session(char buf[80])
 {
 	const char *own = getenv("AGENTCG_SESSION"), *claude = getenv("CLAUDE_CODE_SESSION_ID");
 
@@ -87,7 +87,7 @@ static int run(const char *shell, const char *script)
 	char session[80], why[AGENTCG_WHY_MAX];
 	int r;
 
-	wish.session = agentcg_prefix_session(session);
+	wish.session = find_session(session);
 	wish.command = argv;
 	wish.shown = command ? shown : NULL;
 	agentcg_opt_hint(&wish.intent);

@@ -8,7 +8,4 @@
  */
 char *agentcg_prefix_command(const char *script);
 
-/* $AGENTCG_SESSION, or that of the agent tool that this runs below; NULL: neither is known. */
-const char *agentcg_prefix_session(char buf[80]);
-
 #endif /* _AGENTCG_PREFIX_H */

@@ -10,13 +10,14 @@
 The same for asyncio is agentcg.aio.
 """
 from .client import Call, Client, Session, Watch, run
-from .types import (AgentcgError, CallFailed, CallStatus, Closed, Completed, Event, Granted, Intent, InvalidIntent,
-                    InvalidParameter, Killed, LimitExceeded, NoDaemon, NoSuchCall, NoSuchSession, NotSupported,
+from .types import (AgentcgError, Allowed, CallFailed, CallStatus, Closed, Completed, Declared, Event, Granted, Intent,
+                    InvalidIntent, InvalidParameter, Killed, LimitExceeded, NoDaemon, NoSuchCall, NoSuchSession, NotSupported,
                     PermissionDenied, Pool, ProtocolError, Result, SessionStatus, Status)
 
 __version__ = "0.1.0"
 __all__ = [
-    "AgentcgError", "Call", "CallFailed", "CallStatus", "Client", "Closed", "Completed", "Event", "Granted", "Intent",
+    "AgentcgError", "Allowed", "Call", "CallFailed", "CallStatus", "Client", "Closed", "Completed", "Declared", "Event",
+    "Granted", "Intent",
     "InvalidIntent", "InvalidParameter", "Killed", "LimitExceeded", "NoDaemon", "NoSuchCall", "NoSuchSession",
     "NotSupported", "PermissionDenied", "Pool", "ProtocolError", "Result", "Session", "SessionStatus", "Status", "Watch",
     "run",

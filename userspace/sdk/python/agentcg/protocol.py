@@ -177,6 +177,10 @@ def adjust_call(call: str, intent: Optional[Intent], priority: Optional[Priority
             "priority": None if priority is None else parse_priority(priority)}
 
 
+def declare_intent(session: Optional[str], intent: Intent, command: Any) -> Json:
+    return {"session": session, "intent": intent.to_json(), "command": describe(command)}
+
+
 # ---- replies -----------------------------------------------------------------
 
 class Begun:
