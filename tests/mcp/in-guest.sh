@@ -31,12 +31,11 @@ while IFS= read -r line; do
 done <"$work/sdk"
 
 # ---- the inspector
-# inspect ARGUMENT...: the result of one method as JSON
+# inspect ARGUMENT...: the result of one method as JSON. The server gets a clean environment, but for -e.
 inspect() {
-	node "$modules/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js" --cli "$agentcg" mcp \
-		"$@" </dev/null 2>"$work/inspector.err"
+	node "$modules/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js" --cli -e AGENTCG_SESSION=s \
+		"$agentcg" mcp "$@" </dev/null 2>"$work/inspector.err"
 }
-export AGENTCG_SESSION=s
 inspect --method tools/list --strict >"$work/list"
 is "the inspector finds no fault with the tools" "$? $(jq -r '[.tools[].name] | join(" ")' "$work/list")" \
 	"0 declare_intent see_budget explain_last_failure"

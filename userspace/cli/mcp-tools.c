@@ -22,11 +22,11 @@
 #define DECLARED_USEC	(600 * USEC_PER_SEC)
 
 /* The tools' descriptions, as they go to the client; see Makefile. */
-asm(".section .rodata\n"
-    ".global agentcg_mcp_tools\n"
-    "agentcg_mcp_tools: .incbin \"userspace/cli/mcp-tools.json\"\n"
-    ".byte 0\n"
-    ".previous");
+asm(".pushsection .rodata\n"
+	".global agentcg_mcp_tools\n"
+	"agentcg_mcp_tools: .incbin \"userspace/cli/mcp-tools.json\"\n"
+	".byte 0\n"
+	".popsection");
 
 /* ---- answers ------------------------------------------------------------ */
 

@@ -6,6 +6,7 @@
 #include "manager.h"
 
 /* As the interface's Allowed. */
-int agentcg_allowed_build(const struct manager *m, uid_t uid, sd_json_variant **ret);
+int agentcg_allowed_build(const struct manager *m, uid_t uid,
+			  sd_json_variant **ret);
 
 #endif

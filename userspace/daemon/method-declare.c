@@ -68,7 +68,8 @@ METHOD(declare_intent)
 {
 	static const sd_json_dispatch_field table[] = {
 		{ "session", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_const_string, offsetof(struct declare_parameters, session), 0 },
-		{ "intent", SD_JSON_VARIANT_OBJECT, sd_json_dispatch_variant_noref, offsetof(struct declare_parameters, intent), SD_JSON_MANDATORY },
+		{ "intent", SD_JSON_VARIANT_OBJECT, sd_json_dispatch_variant_noref, offsetof(struct declare_parameters, intent),
+			SD_JSON_MANDATORY },
 		{ "command", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_variant_noref, offsetof(struct declare_parameters, command), 0 },
 		{}
 	};

@@ -321,7 +321,8 @@ static SD_VARLINK_DEFINE_METHOD(DeclareIntent,
 		"which go before those declared. Kept for ten minutes, until the daemon ends or the session is closed; "
 		"used once. An empty one takes back what was declared"),
 	INPUT(intent, OBJECT),
-	COMMENT("Only for a call that does the same as this (its words may differ), of which four are kept; the next call of any kind if nothing is said"),
+	COMMENT("Only for a call that does the same as this (its words may differ), of which four are kept; "
+		"if nothing is said, whatever comes next"),
 	SD_VARLINK_DEFINE_INPUT(command, SD_VARLINK_STRING, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE),
 	COMMENT("What it would be granted now; nothing is reserved by it"),
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(granted, Granted, 0),
