@@ -40,7 +40,7 @@ static const char help[] =
 	"\n"
 	"  claude mcp add agentcg -- agentcg mcp\n"
 	"  codex mcp add agentcg -- agentcg mcp\n"
-	"  gemini mcp add agentcg agentcg mcp\n"
+	"  gemini mcp add -s user agentcg agentcg mcp\n"
 	"\n"
 	"      --session NAME   whose next command and budget it is about ($AGENTCG_SESSION, or\n"
 	"                       else that of the agent tool that started it)\n"

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "allowed.h"
-
 #include "call.h"
 
 #define MAYBE(name, value)						\

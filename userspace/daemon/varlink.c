@@ -3,7 +3,6 @@
 
 #include <sys/socket.h>
 
-#include "allowed.h"
 #include "call.h"
 #include "io-agentcg.h"
 #include "log.h"
