@@ -30,9 +30,9 @@ int agentcg_cmd_doctor(int argc, char **argv);
 int agentcg_cmd_record(int argc, char **argv);
 int agentcg_cmd_replay(int argc, char **argv);
 int agentcg_cmd_session(int argc, char **argv);
-int agentcg_cmd_mcp(int argc, char **argv);
 int agentcg_cmd_release(int argc, char **argv);
 int agentcg_cmd_unload(int argc, char **argv);
+int agentcg_cmd_mcp(int argc, char **argv);
 
 /* "agentcg COMMAND: ..." on stderr. */
 void agentcg_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
