@@ -229,6 +229,23 @@ def refusals(s, client):
         call.end()
 
 
+# ---- declared for another's call ----------------------------------------------
+
+def declared(s, client):
+    d = s.declare_intent(Intent(memory="44Mi", memory_max="9000Gi"))
+    equal("declared: what would be granted", d.granted.memory, 44 * MIB)
+    like("... and why not all", d.notes, "limits.memory" if client.status().allowed.memory else r"\[\]")
+    done = s.run(["true"])
+    equal("the next call gets it", done.result.request, 44 * MIB)
+    like("... and is told", done.notes, "as declared before")
+    s.declare_intent(Intent(memory="43Mi"), ["make", "-j8"])
+    check("declared for a command, another does not get it", s.run(["true"]).result.request != 43 * MIB)
+    equal("... it does", s.begin_call(["make"]).end().request, 43 * MIB)
+    with raises("a wrong one is refused in words", agentcg.InvalidIntent, "say 2Gi"):
+        s.declare_intent(Intent(memory="2G"))
+    equal("what a call may have", (client.status().allowed.calls_per_session, client.status().allowed.pids), (60, 1000))
+
+
 # ---- a call by hand ----------------------------------------------------------
 
 def by_hand(s, client):
@@ -395,6 +412,8 @@ async def aio_commands(s, client):
 
 
 async def aio_by_hand(s, client):
+    equal("declared", (await s.declare_intent(Intent(memory="42Mi"))).granted.memory, 42 * MIB)
+    equal("... the next call gets it", (await s.run(["true"])).result.request, 42 * MIB)
     async with await s.begin_call(["a"], intent=Intent(memory="20Mi")) as call:
         equal("what was granted", call.granted.memory, 20 * MIB)
         g = await call.adjust(Intent(memory_max="120Mi"))
@@ -483,9 +502,9 @@ def main():
     without()
     with agentcg.Session(NAME, priority="normal") as s:
         client = s.client
-        for part in (lambda: commands(s), lambda: outcomes(s), lambda: refusals(s, client), lambda: by_hand(s, client),
-                     lambda: results(s, client), lambda: waiting(s, client), lambda: history(client), lambda: parallel(s),
-                     lambda: restarts(s)):
+        for part in (lambda: commands(s), lambda: outcomes(s), lambda: refusals(s, client), lambda: declared(s, client),
+                     lambda: by_hand(s, client), lambda: results(s, client), lambda: waiting(s, client),
+                     lambda: history(client), lambda: parallel(s), lambda: restarts(s)):
             part()
             print(f"at {time.monotonic():.0f} s", flush=True)
     equal("closing leaves what is detached", s.closed and s.closed.detached, 1)

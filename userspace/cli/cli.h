@@ -36,6 +36,7 @@ int agentcg_cmd_release(int argc, char **argv);
 int agentcg_cmd_ticket(int argc, char **argv);
 int agentcg_cmd_enter(int argc, char **argv);
 int agentcg_cmd_unload(int argc, char **argv);
+int agentcg_cmd_mcp(int argc, char **argv);
 
 /* "agentcg COMMAND: ..." on stderr. */
 void agentcg_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

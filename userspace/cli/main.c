@@ -21,6 +21,7 @@ static const struct {
 	{ "ticket",	agentcg_cmd_ticket,	"Begin a tool call for a command in a sandbox without sockets" },
 	{ "enter",	agentcg_cmd_enter,	"Move the calling shell into the tool call of a ticket" },
 	{ "release",	agentcg_cmd_release,	"Let a held tool call go on" },
+	{ "mcp",	agentcg_cmd_mcp,	"Tools for the model itself, as an MCP server" },
 	{ "record",	agentcg_cmd_record,	"Record how much memory and CPU a command uses" },
 	{ "replay",	agentcg_cmd_replay,	"Use memory as a recorded command did" },
 	{ "doctor",	agentcg_cmd_doctor,	"Tell what can be enforced here, and why not" },

@@ -77,8 +77,10 @@ static void grant(struct session *s, const char *kind, const struct call_grant *
 	struct prediction learned;
 	struct notes notes = {};
 
-	if (*kind)
+	if (*kind) {
+		agentcg_declare_take(&s->m->declared, s->uid, s->name, kind, &wish.intent, now_usec(CLOCK_BOOTTIME));
 		agentcg_learn_wish(s, kind, &wish, &learned);
+	}
 	agentcg_call_grant(s, s->uid, before, 0, &wish, ret, &notes);
 }
 

@@ -131,6 +131,10 @@ struct call *agentcg_call_free(struct call *c);
 /* Ties it to the connection; it ends when that does. */
 void agentcg_call_tie(struct call *c, sd_varlink *link);
 
+/* What would be granted of @wish now to a call of @kind, as the Granted of the interface. */
+int agentcg_preview_call(struct session *s, uid_t uid, const char *kind, const struct call_wish *wish,
+			 struct notes *notes, sd_json_variant **ret);
+
 char *agentcg_call_path(const struct call *c);
 uint64_t agentcg_call_usage(const struct call *c);
 int agentcg_call_build(struct call *c, sd_json_variant **ret);

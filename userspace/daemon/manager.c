@@ -83,6 +83,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 	sd_event_source_disable_unref(m->fold_source);
 	agentcg_history_close(m->history);
 	agentcg_closep(&m->pins_fd);
+	agentcg_declare_done(&m->declared);
 	agentcg_policy_done(&m->policy);
 	agentcg_closep(&m->pool_fd);
 	agentcg_closep(&m->root_fd);

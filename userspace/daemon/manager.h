@@ -12,6 +12,7 @@
 
 #include "agentcg_follow.h"
 #include "alert.h"
+#include "declare.h"
 #include "pause.h"
 #include "policy.h"
 #include "quota.h"
@@ -85,6 +86,7 @@ struct manager {
 	struct watcher *watchers;
 	struct alerts alerts;
 	struct think think;
+	struct declarations declared;	/* intents for calls to come */
 };
 
 int agentcg_manager_new(struct manager **ret);
@@ -109,5 +111,7 @@ uint64_t agentcg_manager_usage(const struct manager *m);
 /* Sum of what sessions but @except keep for themselves. */
 uint64_t agentcg_manager_reserved(const struct manager *m, const struct session *except);
 int agentcg_manager_build_pool(struct manager *m, sd_json_variant **ret);
+/* What the policy allows @uid at most, as the interface's Allowed (allowed.c). */
+int agentcg_allowed_build(const struct manager *m, uid_t uid, sd_json_variant **ret);
 
 #endif

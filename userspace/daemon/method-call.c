@@ -6,6 +6,7 @@
 #include "climb.h"
 #include "command.h"
 #include "io-agentcg.h"
+#include "intent-mcp.h"
 #include "learn.h"
 #include "notes.h"
 #include "decide.h"
@@ -59,7 +60,7 @@ bool agentcg_method_intent(sd_varlink *link, sd_json_variant *v, struct call_wis
 	wish->intent = AGENTCG_INTENT_NONE;
 	if (!v || sd_json_variant_is_null(v))
 		return true;
-	if (agentcg_intent_parse(v, &wish->intent, field, why) >= 0)
+	if (agentcg_intent_parse_mcp(v, &wish->intent, field, why) >= 0)
 		return true;
 	*ret = agentcg_reply_intent(link, field, why);
 	return false;
@@ -235,6 +236,9 @@ static int begin(sd_varlink *link, struct session *s, const struct begin_paramet
 	b.command = command;
 	b.sent = p->command;
 	agentcg_command_kind(p->command, b.kind);
+	if (!b.wish.agent && agentcg_declare_take(&s->m->declared, s->uid, s->name, b.kind, &b.wish.intent,
+						  now_usec(CLOCK_BOOTTIME)))
+		agentcg_note(notes, "what it needs is as declared before");
 	agentcg_begin_decide(&b, 0, notes);
 	r = agentcg_admission_ask(link, &b, &reply);
 	if (r)
@@ -281,6 +285,20 @@ METHOD(begin_call)
 	if (m->sessions[slot] == s)
 		agentcg_session_gc(s);
 	return r;
+}
+
+int agentcg_preview_call(struct session *s, uid_t uid, const char *kind, const struct call_wish *wish,
+			 struct notes *notes, sd_json_variant **ret)
+{
+	struct call c = {};	/* none that is or will be; it has a grant */
+	struct call_wish learned_wish = *wish;
+	struct prediction learned;
+
+	agentcg_learn_wish(s, kind, &learned_wish, &learned);
+	agentcg_call_grant(s, uid, NULL, 0, &learned_wish, &c.grant, notes);
+	if (c.grant.deadline_usec != AGENTCG_NONE)
+		c.due_usec = now_usec(CLOCK_MONOTONIC) + c.grant.deadline_usec;
+	return build_grant(&c, &learned, ret);
 }
 
 METHOD(adjust_call)

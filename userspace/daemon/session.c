@@ -345,6 +345,7 @@ void agentcg_session_close(struct session *s, bool all)
 	uint32_t slot = s->slot, detached = 0;
 
 	s->closing = true;
+	agentcg_declare_forget(&m->declared, s->uid, s->name);
 	agentcg_admission_close(s);
 	agentcg_attachment_end_all(s);
 	if (m->sessions[slot] != s)

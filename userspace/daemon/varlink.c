@@ -98,7 +98,7 @@ int agentcg_reply_no_call(sd_varlink *link, const char *call)
 static int method_get_status(sd_varlink *link, sd_json_variant *parameters,
 			     sd_varlink_method_flags_t flags, void *userdata)
 {
-	_cleanup_(sd_json_variant_unrefp) sd_json_variant *pool = NULL, *sessions = NULL, *waiting = NULL;
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *pool = NULL, *sessions = NULL, *waiting = NULL, *allowed = NULL;
 	struct manager *m = userdata;
 	uid_t uid;
 	int r;
@@ -106,6 +106,8 @@ static int method_get_status(sd_varlink *link, sd_json_variant *parameters,
 	r = sd_varlink_get_peer_uid(link, &uid);
 	if (r >= 0)
 		r = agentcg_manager_build_pool(m, &pool);
+	if (r >= 0)
+		r = agentcg_allowed_build(m, uid, &allowed);
 	if (r >= 0)
 		r = sd_json_variant_new_array(&sessions, NULL, 0);
 	for (uint32_t i = 0; r >= 0 && i < m->nr_sessions; i++) {
@@ -126,7 +128,8 @@ static int method_get_status(sd_varlink *link, sd_json_variant *parameters,
 	return sd_varlink_replybo(link,
 		SD_JSON_BUILD_PAIR_VARIANT("pool", pool),
 		SD_JSON_BUILD_PAIR_VARIANT("sessions", sessions),
-		SD_JSON_BUILD_PAIR_VARIANT("waiting", waiting));
+		SD_JSON_BUILD_PAIR_VARIANT("waiting", waiting),
+		SD_JSON_BUILD_PAIR_VARIANT("allowed", allowed));
 }
 
 static int method_watch(sd_varlink *link, sd_json_variant *parameters,
@@ -218,6 +221,7 @@ static const struct {
 	{ AGENTCG_METHOD("AttachSession"), agentcg_method_attach_session, 10 },
 	{ AGENTCG_METHOD("GetResults"), agentcg_method_get_results, 1 },
 	{ AGENTCG_METHOD("CreateTicket"), agentcg_method_create_ticket, 1 },
+	{ AGENTCG_METHOD("DeclareIntent"), agentcg_method_declare_intent, 1 },
 	{ AGENTCG_METHOD("BeginCall"), agentcg_method_begin_call, 1 },
 	{ AGENTCG_METHOD("AttachProcess"), agentcg_method_attach_process, 1 },
 	{ AGENTCG_METHOD("AdjustCall"), agentcg_method_adjust_call, 1 },

@@ -28,6 +28,7 @@ METHOD(claim_call);
 METHOD(release);
 METHOD(attach_session);
 METHOD(create_ticket);
+METHOD(declare_intent);
 METHOD(get_scheduler);
 METHOD(get_history);
 METHOD(set_thread_class);

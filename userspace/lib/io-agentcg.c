@@ -132,7 +132,11 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Intent,
 	COMMENT("What to do with it if it is held longer than the policy's deadline"),
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(on_pressure, OnPressure, SD_VARLINK_NULLABLE),
 	COMMENT("It outlives its client and ends with its last process, its timeout or its session"),
-	FIELD_OPT(detach, BOOL));
+	FIELD_OPT(detach, BOOL),
+	COMMENT("As MCP has them of a tool: readOnlyHint, idempotentHint: on_pressure kill; destructiveHint: throttle. "
+		"Beside them also MCP's _meta, of the tool or the request: an Intent in it by the key io.agentcg/intent. "
+		"What the Intent itself says is heard first, then _meta, then these"),
+	FIELD_OPT(annotations, OBJECT));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(GrantedRequests,
 	COMMENT("Thousandths of a CPU"),
@@ -313,6 +317,22 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Group,
 	COMMENT("Wake-ups by latency; four buckets to an octave from 4 us on, without the empty ones at the end"),
 	SD_VARLINK_DEFINE_FIELD(histogram, SD_VARLINK_INT, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE));
 
+static SD_VARLINK_DEFINE_STRUCT_TYPE(Allowed,
+	COMMENT("Of one call, in bytes"),
+	FIELD_OPT(memory, INT),
+	COMMENT("Of one call, in thousandths of a CPU"),
+	FIELD_OPT(milliCPU, INT),
+	COMMENT("Of one call: processes and threads at once"),
+	FIELD_OPT(pids, INT),
+	COMMENT("Of one call"),
+	FIELD_OPT(timeoutUSec, INT),
+	FIELD(callsPerSession, INT),
+	COMMENT("Of one session, that may outlive their clients"),
+	FIELD(detachedCalls, INT),
+	FIELD_OPT(sessions, INT),
+	COMMENT("In all sessions together"),
+	FIELD_OPT(calls, INT));
+
 static SD_VARLINK_DEFINE_METHOD(OpenSession,
 	COMMENT("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"),
 	INPUT(name, STRING),
@@ -391,6 +411,21 @@ static SD_VARLINK_DEFINE_METHOD(AdjustCall,
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(granted, Granted, 0),
 	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
 
+static SD_VARLINK_DEFINE_METHOD(DeclareIntent,
+	COMMENT("Default: uid-UID; it need not exist yet"),
+	INPUT_OPT(session, STRING),
+	COMMENT("An Intent, for the next call of the session that says itself nothing but timeout, on_pressure or detach, "
+		"which go before those declared. Kept for ten minutes, until the daemon ends or the session is closed; "
+		"used once. An empty one takes back what was declared"),
+	INPUT(intent, OBJECT),
+	COMMENT("Only for a call that does the same as this (its words may differ), of which four are kept; "
+		"if nothing is said, whatever comes next"),
+	SD_VARLINK_DEFINE_INPUT(command, SD_VARLINK_STRING, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE),
+	COMMENT("What it would be granted now; nothing is reserved by it"),
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(granted, Granted, 0),
+	COMMENT("What would not be granted as asked, and why"),
+	SD_VARLINK_DEFINE_OUTPUT(notes, SD_VARLINK_STRING, SD_VARLINK_ARRAY));
+
 static SD_VARLINK_DEFINE_METHOD(AttachProcess,
 	INPUT(call, STRING),
 	COMMENT("Index of a pidfd of a process of the caller's own uid"),
@@ -438,7 +473,9 @@ static SD_VARLINK_DEFINE_METHOD(GetStatus,
 	COMMENT("The caller's own; root sees all"),
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(sessions, Session, SD_VARLINK_ARRAY),
 	COMMENT("Likewise: calls that wait to begin, in their order"),
-	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(waiting, Waiting, SD_VARLINK_ARRAY));
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(waiting, Waiting, SD_VARLINK_ARRAY),
+	COMMENT("For the caller, in a session that no section of the policy is about"),
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(allowed, Allowed, SD_VARLINK_NULLABLE));
 
 static SD_VARLINK_DEFINE_METHOD(GetScheduler,
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(active, Scheduler, 0),
@@ -552,6 +589,7 @@ SD_VARLINK_DEFINE_INTERFACE(
 	&vl_type_GrantedRequests,
 	&vl_type_GrantedLimits,
 	ABOUT(vl_type_Killed, "A call that was killed with its session"),
+	ABOUT(vl_type_Allowed, "What the policy allows a user at most; null: as much as there is"),
 	ABOUT(vl_type_Pool, "The memory that all sessions share"),
 	ABOUT(vl_type_Call, "A tool call, in a group of its own"),
 	ABOUT(vl_type_Waiting, "A call that waits to begin"),
@@ -565,6 +603,7 @@ SD_VARLINK_DEFINE_INTERFACE(
 	ABOUT(vl_method_CloseSession, "Kill what is left of a session and remove it; detached calls go on"),
 	ABOUT(vl_method_GetResults, "The last 16 calls of a session that ended since the daemon was started"),
 	ABOUT(vl_method_BeginCall, "Make a group for a call; it lives as long as this connection, or is detached"),
+	ABOUT(vl_method_DeclareIntent, "Say what the next call will need, for those whose calls are begun by somebody else"),
 	ABOUT(vl_method_AdjustCall, "Change what a call asks for while it runs"),
 	ABOUT(vl_method_AttachProcess, "Move a process into a call, for clients that may not clone into its group"),
 	ABOUT(vl_method_AttachSession, "Give each call of a shell or framework that knows nothing of this a leaf of its own; "

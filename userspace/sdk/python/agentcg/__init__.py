@@ -10,14 +10,14 @@
 The same for asyncio is agentcg.aio.
 """
 from .client import Call, Client, Session, Watch, run
-from .types import (AgentcgError, CallFailed, CallStatus, Closed, Completed, Event, Finished, Granted, Intent, InvalidIntent,
-                    InvalidParameter, Killed, KindHistory, LimitExceeded, NoDaemon, NoSuchCall, NoSuchSession, NotSupported,
-                    PermissionDenied, Pool, ProtocolError, Result, SessionStatus, Status, Waiting)
+from .types import (AgentcgError, Allowed, CallFailed, CallStatus, Closed, Completed, Declared, Event, Finished, Granted, Intent,
+                    InvalidIntent, InvalidParameter, Killed, KindHistory, LimitExceeded, NoDaemon, NoSuchCall, NoSuchSession,
+                    NotSupported, PermissionDenied, Pool, ProtocolError, Result, SessionStatus, Status, Waiting)
 
 __version__ = "0.1.0"
 __all__ = [
-    "AgentcgError", "Call", "CallFailed", "CallStatus", "Client", "Closed", "Completed", "Event", "Finished", "Granted", "Intent",
-    "InvalidIntent", "InvalidParameter", "Killed", "KindHistory", "LimitExceeded", "NoDaemon", "NoSuchCall", "NoSuchSession",
-    "NotSupported", "PermissionDenied", "Pool", "ProtocolError", "Result", "Session", "SessionStatus", "Status", "Waiting",
-    "Watch", "run",
+    "AgentcgError", "Allowed", "Call", "CallFailed", "CallStatus", "Client", "Closed", "Completed", "Declared", "Event",
+    "Finished", "Granted", "Intent", "InvalidIntent", "InvalidParameter", "Killed", "KindHistory", "LimitExceeded", "NoDaemon",
+    "NoSuchCall", "NoSuchSession", "NotSupported", "PermissionDenied", "Pool", "ProtocolError", "Result", "Session",
+    "SessionStatus", "Status", "Waiting", "Watch", "run",
 ]

@@ -16,8 +16,8 @@ from typing import Any, AsyncIterator, Dict, List, Optional, Sequence, Set, Tupl
 
 from . import protocol
 from .launcher import Launch
-from .types import (AgentcgError, Closed, Completed, Event, Finished, Granted, Intent, Json, KindHistory, NoDaemon, NoSuchCall,
-                    NoSuchSession, Priority, ProtocolError, Result, Size, Status, Time, parse_time, read)
+from .types import (AgentcgError, Closed, Completed, Declared, Event, Finished, Granted, Intent, Json, KindHistory, NoDaemon,
+                    NoSuchCall, NoSuchSession, Priority, ProtocolError, Result, Size, Status, Time, parse_time, read)
 
 _Message = Tuple[Json, List[int]]
 
@@ -600,6 +600,14 @@ class Client:
         p = await self._request("OpenSession", protocol.open_session(name, priority, budget, reserve, time_left, calls_left, bool(fds)), fds)
         return [str(n) for n in p.get("notes") or []]
 
+    async def declare_intent(self, intent: Intent, command: Union[str, Sequence[Any], None] = None, *,
+                       session: Optional[str] = None) -> Declared:
+        """For the next call of the session that says itself nothing, within ten minutes; an empty one takes it back.
+
+        `command`: only for a call that does the same.  For those whose calls are begun by somebody else: a model's.
+        """
+        return Declared.from_json(await self.request("DeclareIntent", **protocol.declare_intent(session, intent, command)))
+
     async def close_session(self, name: str, *, kill: bool = False) -> Closed:
         """Kills what is left of it; `kill`: also its detached calls."""
         return Closed.from_json(await self.request("CloseSession", name=name, kill=True if kill else None))
@@ -683,6 +691,10 @@ class Session:
         return await self.client.run(args, session=self.name, intent=intent, priority=priority, input=input,
                                      capture_output=capture_output, check=check, wait=wait, group=group, after=after,
                                      **options)
+
+    async def declare_intent(self, intent: Intent, command: Union[str, Sequence[Any], None] = None) -> Declared:
+        """Client.declare_intent() in this session."""
+        return await self.client.declare_intent(intent, command, session=self.name)
 
 
 async def run(args: Any, **options: Any) -> Completed:

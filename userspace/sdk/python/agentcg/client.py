@@ -14,8 +14,8 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Ty
 
 from . import protocol
 from .launcher import Launch
-from .types import (AgentcgError, Closed, Completed, Event, Finished, Granted, Intent, Json, KindHistory, NoDaemon, NoSuchCall,
-                    NoSuchSession, Priority, ProtocolError, Result, Size, Status, Time, parse_time, read)
+from .types import (AgentcgError, Closed, Completed, Declared, Event, Finished, Granted, Intent, Json, KindHistory, NoDaemon,
+                    NoSuchCall, NoSuchSession, Priority, ProtocolError, Result, Size, Status, Time, parse_time, read)
 
 
 class _Link:
@@ -621,6 +621,14 @@ class Client:
         p = self._request("OpenSession", protocol.open_session(name, priority, budget, reserve, time_left, calls_left, bool(fds)), fds)
         return [str(n) for n in p.get("notes") or []]
 
+    def declare_intent(self, intent: Intent, command: Union[str, Sequence[Any], None] = None, *,
+                       session: Optional[str] = None) -> Declared:
+        """For the next call of the session that says itself nothing, within ten minutes; an empty one takes it back.
+
+        `command`: only for a call that does the same.  For those whose calls are begun by somebody else: a model's.
+        """
+        return Declared.from_json(self.request("DeclareIntent", **protocol.declare_intent(session, intent, command)))
+
     def close_session(self, name: str, *, kill: bool = False) -> Closed:
         """Kills what is left of it; `kill`: also its detached calls."""
         return Closed.from_json(self.request("CloseSession", name=name, kill=True if kill else None))
@@ -704,6 +712,10 @@ class Session:
         return self.client.run(args, session=self.name, intent=intent, priority=priority, input=input,
                                capture_output=capture_output, check=check, wait=wait, group=group, after=after,
                                **options)
+
+    def declare_intent(self, intent: Intent, command: Union[str, Sequence[Any], None] = None) -> Declared:
+        """Client.declare_intent() in this session."""
+        return self.client.declare_intent(intent, command, session=self.name)
 
 
 def run(args: Any, **options: Any) -> Completed:

@@ -185,6 +185,10 @@ def get_history(command: Any, kind: Optional[str], limit: Optional[int], uid: Op
     return {"command": describe(command), "kind": kind, "limit": limit, "uid": uid}
 
 
+def declare_intent(session: Optional[str], intent: Intent, command: Any) -> Json:
+    return {"session": session, "intent": intent.to_json(), "command": describe(command)}
+
+
 # ---- replies -----------------------------------------------------------------
 
 class Begun:

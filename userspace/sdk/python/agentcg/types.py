@@ -411,11 +411,30 @@ class SessionStatus:
 
 
 @dataclass(frozen=True)
+class Allowed:
+    """What the policy allows this user at most; None: as much as there is."""
+
+    calls_per_session: int = 0
+    detached_calls: int = 0
+    """Of one session, that may outlive their clients."""
+    memory: Optional[int] = None
+    """Of one call, as are milli_cpu, pids and timeout_usec."""
+    milli_cpu: Optional[int] = None
+    pids: Optional[int] = None
+    timeout_usec: Optional[int] = None
+    sessions: Optional[int] = None
+    calls: Optional[int] = None
+    """In all sessions together."""
+
+
+@dataclass(frozen=True)
 class Status:
     pool: Pool
     sessions: List[SessionStatus]
     waiting: List[Waiting] = field(default_factory=list)
     """Calls that are to begin, in their order."""
+    allowed: Optional[Allowed] = None
+    """None: the daemon is older than this."""
 
     @property
     def calls(self) -> List[CallStatus]:
@@ -423,8 +442,9 @@ class Status:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Status:
+        allowed = value.get("allowed")
         return cls(read(Pool, value.get("pool")), [SessionStatus.from_json(s) for s in value.get("sessions") or []],
-                   [read(Waiting, w) for w in value.get("waiting") or []])
+                   [read(Waiting, w) for w in value.get("waiting") or []], read(Allowed, allowed) if allowed else None)
 
 
 @dataclass(frozen=True)
@@ -479,6 +499,19 @@ class KindHistory:
     duration_p95_usec: int
     last_usec: int
     """When the last one began, CLOCK_REALTIME."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the next call would be granted of what was declared for it."""
+
+    granted: Granted
+    notes: List[str]
+    """What would not be granted as asked, and why."""
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Declared:
+        return cls(Granted.from_json(value.get("granted")), [str(n) for n in value.get("notes") or []])
 
 
 class Completed(subprocess.CompletedProcess):  # type: ignore[type-arg]
