@@ -159,8 +159,12 @@ static struct agentcg_call *new_call(struct agentcg *cg)
 
 	if (!c)
 		return NULL;
-	c->cgroup_fd = c->epoll_fd = c->timer_fd = -1;
-	c->deadline = c->retry = c->give_up = UINT64_MAX;
+	c->cgroup_fd = -1;
+	c->epoll_fd = -1;
+	c->timer_fd = -1;
+	c->deadline = UINT64_MAX;
+	c->retry = UINT64_MAX;
+	c->give_up = UINT64_MAX;
 	pthread_mutex_init(&c->lock, NULL);
 	{
 		LOCKED(cg);
@@ -175,15 +179,20 @@ static struct agentcg_call *new_call(struct agentcg *cg)
 static int take_grant(struct agentcg_call *c, sd_json_variant *reply, struct agentcg_error *error)
 {
 	sd_json_variant *granted = sd_json_variant_by_key(reply, "granted");
+	struct agentcg_granted read;
 	char *notes;
+	int r;
 
+	r = read_granted(granted, &read, error);
+	if (r < 0)
+		return r;
 	if (read_lines(sd_json_variant_by_key(reply, "notes"), &notes) < 0)
 		return fail(error, -ENOMEM, "out of memory");
 	free(c->notes);
 	c->notes = notes;
 	sd_json_variant_unref(c->granted_json);
 	c->granted_json = sd_json_variant_ref(granted);
-	read_granted(granted, &c->granted);
+	c->granted = read;
 	return 0;
 }
 
@@ -238,7 +247,7 @@ static int build_begin(const struct agentcg_begin *begin, sd_json_variant **ret,
 	if (r >= 0)
 		r = put_variant(ret, "intent", intent, error);
 	if (r >= 0 && begin->agent)
-		r = sd_json_variant_set_field_boolean(ret, "agent", true);
+		r = put_flag(ret, "agent", true, error);
 	return r;
 }
 
@@ -433,7 +442,7 @@ static int end(struct agentcg_call *c, unsigned int flags, struct agentcg_error 
 
 	r = put_call(c, &v, error);
 	if (r >= 0 && (flags & AGENTCG_END_KILL))
-		r = sd_json_variant_set_field_boolean(&v, "kill", true);
+		r = put_flag(&v, "kill", true, error);
 	if (r >= 0)
 		r = request(c, "EndCall", v, NULL, 0, &reply, error);
 	if (r == -ENOTCONN) {

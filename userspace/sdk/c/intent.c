@@ -35,6 +35,13 @@ int put_text(sd_json_variant **v, const char *key, const char *value, struct age
 	return r < 0 ? not_built(key, r, error) : 0;
 }
 
+int put_flag(sd_json_variant **v, const char *key, bool value, struct agentcg_error *error)
+{
+	int r = sd_json_variant_set_field_boolean(v, key, value);
+
+	return r < 0 ? not_built(key, r, error) : 0;
+}
+
 int put_variant(sd_json_variant **v, const char *key, sd_json_variant *value, struct agentcg_error *error)
 {
 	int r;
@@ -138,11 +145,8 @@ int build_intent(const struct agentcg_intent *intent, sd_json_variant **ret, str
 		r = put_text(&v, "latency", intent->latency, error);
 	if (r >= 0)
 		r = put_text(&v, "on_pressure", intent->on_pressure, error);
-	if (r >= 0 && intent->detach >= 0) {
-		r = sd_json_variant_set_field_boolean(&v, "detach", intent->detach);
-		if (r < 0)
-			not_built("detach", r, error);
-	}
+	if (r >= 0 && intent->detach >= 0)
+		r = put_flag(&v, "detach", intent->detach, error);
 	if (r < 0)
 		return r;
 	*ret = v;

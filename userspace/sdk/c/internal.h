@@ -110,7 +110,7 @@ uint64_t read_u64(sd_json_variant *v, const char *key, uint64_t otherwise);
 bool read_bool(sd_json_variant *v, const char *key);
 
 /* Texts in what these fill are @v's. */
-void read_granted(sd_json_variant *v, struct agentcg_granted *ret);
+int read_granted(sd_json_variant *v, struct agentcg_granted *ret, struct agentcg_error *error);
 int read_result(sd_json_variant *v, bool running, struct agentcg_result *ret, struct agentcg_error *error);
 
 /* An array of texts, ending with NULL, to be given to free(); they are @v's. */
@@ -133,6 +133,7 @@ int build_command(const char *const *command, sd_json_variant **ret);
 /* Leaves out AGENTCG_UNSET; others must be what JSON's integers can hold. */
 int put_u64(sd_json_variant **v, const char *key, uint64_t value, struct agentcg_error *error);
 int put_text(sd_json_variant **v, const char *key, const char *value, struct agentcg_error *error);
+int put_flag(sd_json_variant **v, const char *key, bool value, struct agentcg_error *error);
 int put_variant(sd_json_variant **v, const char *key, sd_json_variant *value, struct agentcg_error *error);
 
 /* ---- session.c ---------------------------------------------------------- */

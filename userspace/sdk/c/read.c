@@ -22,11 +22,19 @@ bool read_bool(sd_json_variant *v, const char *key)
 	return found && sd_json_variant_is_boolean(found) && sd_json_variant_boolean(found);
 }
 
-void read_granted(sd_json_variant *v, struct agentcg_granted *ret)
+static sd_json_variant *read_object(sd_json_variant *v, const char *key)
 {
-	sd_json_variant *requests = v ? sd_json_variant_by_key(v, "requests") : NULL;
-	sd_json_variant *limits = v ? sd_json_variant_by_key(v, "limits") : NULL;
+	sd_json_variant *found = v ? sd_json_variant_by_key(v, key) : NULL;
 
+	return found && sd_json_variant_is_object(found) ? found : NULL;
+}
+
+int read_granted(sd_json_variant *v, struct agentcg_granted *ret, struct agentcg_error *error)
+{
+	sd_json_variant *requests = read_object(v, "requests"), *limits = read_object(v, "limits");
+
+	if (!requests || !limits)
+		return fail(error, -EPROTO, "the daemon's reply lacks what was granted");
 	*ret = (struct agentcg_granted){
 		.size = sizeof(*ret),
 		.priority = read_u64(v, "priority", AGENTCG_PRIORITY_NORMAL),
@@ -43,6 +51,7 @@ void read_granted(sd_json_variant *v, struct agentcg_granted *ret)
 		.on_pressure = read_text(v, "onPressure") ?: "freeze",
 		.detach = read_bool(v, "detach"),
 	};
+	return 0;
 }
 
 int read_result(sd_json_variant *v, bool running, struct agentcg_result *ret, struct agentcg_error *error)
@@ -98,7 +107,8 @@ int read_lines(sd_json_variant *v, char **ret)
 		return r;
 	for (size_t i = 0; lines[i]; i++)
 		length += strlen(lines[i]) + 1;
-	text = end = length > 1 ? malloc(length) : NULL;
+	text = length > 1 ? malloc(length) : NULL;
+	end = text;
 	for (size_t i = 0; text && lines[i]; i++)
 		end += sprintf(end, "%s%s", i ? "\n" : "", lines[i]);
 	free(lines);

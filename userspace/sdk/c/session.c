@@ -72,6 +72,17 @@ static int request(struct agentcg *cg, const char *method, sd_json_variant *para
 	return r;
 }
 
+/* A reply without parameters is an empty object. */
+static int format(sd_json_variant *reply, char **ret, struct agentcg_error *error)
+{
+	char *text = NULL;
+
+	if (reply ? sd_json_variant_format(reply, 0, &text) < 0 : !(text = strdup("{}")))
+		return fail(error, -ENOMEM, "out of memory");
+	*ret = text;
+	return 0;
+}
+
 EXPORT int agentcg_call_method(struct agentcg *cg, const char *method, const char *parameters,
 			       const int *fds, size_t nr_fds, char **ret, struct agentcg_error *error)
 {
@@ -89,7 +100,7 @@ EXPORT int agentcg_call_method(struct agentcg *cg, const char *method, const cha
 
 		r = request(cg, method, v, fds, nr_fds, &reply, error);
 		if (r >= 0 && ret)
-			r = sd_json_variant_format(reply, 0, ret);
+			r = format(reply, ret, error);
 	}
 	return r < 0 ? r : 0;
 }
@@ -161,7 +172,7 @@ EXPORT int agentcg_session_close(struct agentcg *cg, const char *name, unsigned 
 		return fail_field(error, "flags", "0x%x are unknown", flags);
 	r = put_text(&v, "name", name, error);
 	if (r >= 0 && flags)
-		r = sd_json_variant_set_field_boolean(&v, "kill", true);
+		r = put_flag(&v, "kill", true, error);
 	if (r < 0)
 		return r;
 
@@ -210,7 +221,9 @@ EXPORT int agentcg_declare(struct agentcg *cg, const char *session, const struct
 		return r;
 	if (read_lines(sd_json_variant_by_key(reply, "notes"), &notes) < 0)
 		return fail(error, -ENOMEM, "out of memory");
-	read_granted(sd_json_variant_by_key(reply, "granted"), &granted);
+	r = read_granted(sd_json_variant_by_key(reply, "granted"), &granted, error);
+	if (r < 0)
+		return r;
 	if (fn)
 		fn(&granted, notes, userdata);
 	return 0;
@@ -250,9 +263,9 @@ EXPORT int agentcg_results(struct agentcg *cg, const char *session, unsigned int
 		return fail_field(error, "flags", "0x%x are unknown", flags);
 	r = put_text(&v, "session", session, error);
 	if (r >= 0 && (flags & AGENTCG_RESULTS_UNTOLD))
-		r = sd_json_variant_set_field_boolean(&v, "untold", true);
+		r = put_flag(&v, "untold", true, error);
 	if (r >= 0 && (flags & AGENTCG_RESULTS_FAILED))
-		r = sd_json_variant_set_field_boolean(&v, "failed", true);
+		r = put_flag(&v, "failed", true, error);
 	if (r < 0)
 		return r;
 

@@ -27,8 +27,6 @@
 /* We went away before it was moved. */
 #define EXIT_ALONE		125
 
-extern char **environ;
-
 /* ---- what the child needs, made before there is one -------------------- */
 
 struct plan {
@@ -203,6 +201,12 @@ static int start_by_fork(const struct plan *plan, int fd, pid_t *ret_pid)
 	return pidfd < 0 ? r : pidfd;
 }
 
+/* Whether clone3() is there, but the group says no, by its rights or its limits. */
+static bool is_about_group(int error)
+{
+	return error == EACCES || error == EPERM || error == EAGAIN || error == ENOMEM || error == EBUSY;
+}
+
 /*
  * The child waits to be told, unless it is cloned into the group @cgroup_fd
  * (*@in_group).  The pidfd.
@@ -219,8 +223,10 @@ static int start(const struct plan *plan, int cgroup_fd, int fd, pid_t *ret_pid,
 	long pid = syscall(SYS_clone3, &args, sizeof(args));
 
 	/* Containers whose filters cannot look into its arguments have no clone3(). */
+	if (pid < 0 && !is_about_group(errno))
+		return start_by_fork(plan, fd, ret_pid);
 	if (pid < 0)
-		return errno == ENOSYS ? start_by_fork(plan, fd, ret_pid) : -errno;
+		return -errno;
 	if (pid == 0)
 		run_child(plan, fd, cgroup_fd < 0);
 	*ret_pid = pid;
