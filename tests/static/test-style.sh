@@ -119,8 +119,8 @@ unlicensed() { named | grep -v '^userspace/sdk/' | xargs grep -L 'SPDX-License-I
 nothing "every source names its licence" unlicensed
 # What agents link: nothing of the rest may come in.
 other_than_mit() {
-	find userspace/sdk -name '*.[ch]' -o -name '*.py' -o -name Makefile -o -name '*.map' -o -name '*.[35]' | xargs grep -L 'SPDX-License-Identifier: MIT' || true
-	grep -n '#include "\.\./\|GPL-2' -r userspace/sdk --include='*.[ch]' --include='*.py' || true
+	grep -rL 'SPDX-License-Identifier: MIT' userspace/sdk --include={'*.[ch]','*.py',Makefile,'*.map','*.3'} || true
+	grep -rn '#include "\.\./\|GPL-2' userspace/sdk --include={'*.[ch]','*.py'} || true
 }
 nothing "the clients are under MIT" other_than_mit
 unfinished() { sources | grep -v tests/static/ | xargs grep -nE '\b(TODO|FIXME|XXX)\b' || true; }

@@ -75,11 +75,10 @@ static int request(struct agentcg *cg, const char *method, sd_json_variant *para
 /* A reply without parameters is an empty object. */
 static int format(sd_json_variant *reply, char **ret, struct agentcg_error *error)
 {
-	char *text = NULL;
-
-	if (reply ? sd_json_variant_format(reply, 0, &text) < 0 : !(text = strdup("{}")))
+	if (!reply)
+		*ret = strdup("{}");
+	if (reply ? sd_json_variant_format(reply, 0, ret) < 0 : !*ret)
 		return fail(error, -ENOMEM, "out of memory");
-	*ret = text;
 	return 0;
 }
 

@@ -201,10 +201,13 @@ static int start_by_fork(const struct plan *plan, int fd, pid_t *ret_pid)
 	return pidfd < 0 ? r : pidfd;
 }
 
-/* Whether clone3() is there, but the group says no, by its rights or its limits. */
-static bool is_about_group(int error)
+/*
+ * Filters of containers, which cannot look into its arguments, may forbid
+ * clone3() with any error.  These come from the group or the kernel itself.
+ */
+static bool is_final(int error, bool in_group)
 {
-	return error == EACCES || error == EPERM || error == EAGAIN || error == ENOMEM || error == EBUSY;
+	return error == EAGAIN || error == ENOMEM || (in_group && (error == EACCES || error == EPERM || error == EBUSY));
 }
 
 /*
@@ -222,8 +225,7 @@ static int start(const struct plan *plan, int cgroup_fd, int fd, pid_t *ret_pid,
 	};
 	long pid = syscall(SYS_clone3, &args, sizeof(args));
 
-	/* Containers whose filters cannot look into its arguments have no clone3(). */
-	if (pid < 0 && !is_about_group(errno))
+	if (pid < 0 && !is_final(errno, cgroup_fd >= 0))
 		return start_by_fork(plan, fd, ret_pid);
 	if (pid < 0)
 		return -errno;
