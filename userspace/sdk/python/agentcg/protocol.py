@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from .types import (AgentcgError, Granted, Intent, InvalidIntent, InvalidParameter, Json, LimitExceeded, NoDaemon,
                     NoSuchCall, NoSuchSession, NotSupported, PermissionDenied, Priority, ProtocolError, Result, Size,
-                    parse_priority, parse_size, read)
+                    parse_priority, parse_size, parse_time, read)
 
 SOCKET = "/run/agentcg/io.agentcg"
 INTERFACE = "io.agentcg."
@@ -179,6 +179,11 @@ def adjust_call(call: str, intent: Optional[Intent], priority: Optional[Priority
 
 # ---- replies -----------------------------------------------------------------
 
+def notes(p: Mapping[str, Any]) -> List[str]:
+    """What was not granted as asked, and why."""
+    return [str(n) for n in p.get("notes") or []]
+
+
 class Begun:
     """The reply of BeginCall."""
 
@@ -186,7 +191,7 @@ class Begun:
         try:
             self.call, self.cgroup, index = str(p["call"]), str(p["cgroup"]), p["cgroupFd"]
             self.granted = Granted.from_json(p.get("granted"))
-            self.notes = [str(n) for n in p.get("notes") or []]
+            self.notes = notes(p)
             if not isinstance(index, int) or not 0 <= index < len(fds):
                 raise ProtocolError("the daemon sent no descriptor of the call's group")
         except KeyError as e:
@@ -205,6 +210,48 @@ def uncontrolled(text: str, intent: Intent, granted: Optional[Granted] = None, o
 
 def overdue(intent: Intent) -> str:
     return f"killed: timeout after {intent.to_json().get('timeout')}."
+
+
+# ---- without the daemon ------------------------------------------------------
+
+def added(intent: Intent, more: Intent) -> Intent:
+    """What holds after an adjustment: what is not said stays."""
+    return replace(intent, **{k: v for k, v in vars(more).items() if v is not None})
+
+
+def time_left(granted: Optional[Granted], intent: Intent, elapsed: float) -> Optional[float]:
+    """Seconds until a call's timeout, which the daemon enforces unless it is away."""
+    if granted:
+        if granted.timeout_usec is None:
+            return None
+        limit = granted.timeout_usec / 1e6
+    elif intent.timeout is not None:
+        limit = parse_time(intent.timeout)
+    else:
+        return None
+    return max(0.0, limit - elapsed)
+
+
+def kill_group(cgroup_fd: int) -> bool:
+    """False: we may not."""
+    try:
+        fd = os.open("cgroup.kill", os.O_WRONLY, dir_fd=cgroup_fd)
+    except OSError:
+        return False
+    try:
+        os.write(fd, b"1")
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
+    return True
+
+
+def out_of_time(result: Result, intent: Intent, granted: Optional[Granted]) -> Result:
+    """Of a call that we killed ourselves."""
+    if result.controlled:
+        return result
+    return uncontrolled(f"{overdue(intent)} {result.text}", intent, granted, "timeout")
 
 
 # ---- input and output of run() -----------------------------------------------
