@@ -33,6 +33,8 @@ static void on_killed(const struct agentcg_killed *killed, void *userdata)
 static void on_finished(const struct agentcg_finished *finished, void *userdata)
 {
 	printf("finished %s %s\n", finished->call, finished->result->text);
+	if (!finished->result->outcome || !finished->result->text)
+		exit(5);
 }
 
 static void on_granted(const struct agentcg_granted *granted, const char *notes, void *userdata)
