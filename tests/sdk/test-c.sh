@@ -12,8 +12,8 @@ export LD_LIBRARY_PATH
 sdk_as c-root "$built/sdk-c" c-root
 sdk_as c-user "${user[@]}" "$built/sdk-c" c-user all
 sdk_as c-asan "${user[@]}" "$built/sdk-c-asan" c-asan
-# Where clone3() is forbidden, as in containers.
-sdk_as c-fork "${user[@]}" "$built/without-clone3" "$built/sdk-c" c-fork
+# Where clone3() is forbidden, as in some containers.
+sdk_as c-fork "${user[@]}" "$built/without-clone3" "$built/sdk-c" c-fork spawns
 
 "${user[@]}" "$built/sdk-c-example" >"$work/example" 2>&1
 like "the README's example fails first" "$(head -n 1 "$work/example")" "^exit code 137, oom_killed: .*limit 64 MiB"
