@@ -19,11 +19,26 @@ has() { [ -e "$1" ] || { echo "no $1"; return 1; }; }
 
 check "make install into a scratch root" make_install "$work/a" /usr
 for f in /usr/bin/agentcg /usr/sbin/agentcgd /usr/lib/systemd/system/agentcgd.service /usr/lib/modules-load.d/agentcg.conf \
-	/etc/agentcg/policy.conf "/usr/src/agentcg-$version/dkms.conf" "/usr/src/agentcg-$version/module/main.c"; do
+	/etc/agentcg/policy.conf /usr/include/agentcg/agentcg.h /usr/share/man/man3/libagentcg.3 /usr/share/man/man1/agentcg.1 "/usr/src/agentcg-$version/dkms.conf" "/usr/src/agentcg-$version/module/main.c"; do
 	check "it has $f" has "$work/a$f"
 done
 check "the installed command runs" "$work/a/usr/bin/agentcg" --help
 check "so does the prefix for agent tools" test "$(AGENTCG_SOCKET=/none "$work/a/usr/libexec/agentcg/shell-prefix" "echo hello")" = hello
+# shellcheck disable=SC2046 # several words
+with_library() {
+	echo '#include <agentcg/agentcg.h>
+	int main(void) { return !*agentcg_version(); }' >"$work/uses.c"
+	gcc "$work/uses.c" -o "$work/uses" $(tests/sdk/installed "$1")
+	LD_LIBRARY_PATH=$(dirname "$(find "$1" -name libagentcg.so.0)") "$work/uses"
+}
+check "a program is built with the installed library, and runs" with_library "$work/a"
+with_python() { PYTHONPATH=$work/a/usr/lib/python3/dist-packages python3 -c 'import agentcg.aio; print(agentcg.Client)'; }
+check "the installed Python package is there" with_python
+manual() { sed 's/\\&//; s/\\-/-/g; s/\\e/\\/g' "$work/a/usr/share/man/$1"; }
+shows() { local want; want=$("${@:2}") && [[ $(manual "$1") == *"$want"* ]]; }
+check "agentcg(1) says what the command says" shows man1/agentcg.1 build/out/agentcg run --help
+check "agentcgd(8), too" shows man8/agentcgd.8 build/out/agentcgd --help
+check "agentcg.conf(5) is the commented policy" shows man5/agentcg.conf.5 cat cgroup-policies/policy.conf
 check "the installed daemon runs" "$work/a/usr/sbin/agentcgd" --help
 
 files "$work/a" >"$work/first"
@@ -44,6 +59,8 @@ check "it leaves the changed policy and what is not ours, and nothing else" \
 check "make install with a prefix" make_install "$work/b" /usr/local
 check "the unit names the prefix" grep -qx 'ExecStart=/usr/local/sbin/agentcgd' \
 	"$work/b/usr/local/lib/systemd/system/agentcgd.service"
+pc_prefix() { find "$work/b" -name libagentcg.pc -exec grep -qx 'prefix=/usr/local' {} +; }
+check "so does libagentcg.pc" pc_prefix
 check "removal with a prefix" remove "$work/b" /usr/local
 nothing "it leaves nothing" files "$work/b"
 nothing "nor an empty folder" find "$work/b" -mindepth 1

@@ -114,8 +114,15 @@ longer_than() { sources | grep -E "$2" | xargs wc -l | awk -v max="$1" '$2 != "t
 nothing "no file has more than 800 lines" longer_than 800 .
 nothing "no Makefile has more than 80 lines" longer_than 80 '(^|/)(Makefile|Kbuild)$'
 
-unlicensed() { sources | grep -E '\.[ch]$|Makefile|Kbuild' | xargs grep -L 'SPDX-License-Identifier: GPL-2.0-only' || true; }
+named() { sources | grep -E '\.[ch]$|Makefile|Kbuild'; }
+unlicensed() { named | grep -v '^userspace/sdk/' | xargs grep -L 'SPDX-License-Identifier: GPL-2.0-only' || true; }
 nothing "every source names its licence" unlicensed
+# What agents link: nothing of the rest may come in.
+other_than_mit() {
+	grep -rL 'SPDX-License-Identifier: MIT' userspace/sdk --include={'*.[ch]','*.py',Makefile,'*.map','*.3'} || true
+	grep -rn '#include "\.\./\|GPL-2' userspace/sdk --include={'*.[ch]','*.py'} || true
+}
+nothing "the clients are under MIT" other_than_mit
 unfinished() { sources | grep -v tests/static/ | xargs grep -nE '\b(TODO|FIXME|XXX)\b' || true; }
 nothing "nothing is left to do in comments" unfinished
 

@@ -214,10 +214,9 @@ class Call:
         """Asks for something else while it runs; what is not said stays."""
         p = await self._request("AdjustCall", protocol.adjust_call(self.name, intent, priority))
         self.granted = Granted.from_json(p.get("granted"))
-        self.notes = [str(n) for n in p.get("notes") or []]
+        self.notes = protocol.notes(p)
         if intent:
-            said = {k: v for k, v in vars(intent).items() if v is not None}
-            self._intent = Intent(**{**vars(self._intent), **said})
+            self._intent = protocol.added(self._intent, intent)
         return self.granted
 
     async def release(self) -> int:
@@ -336,30 +335,12 @@ class Call:
     # ---- without the daemon
 
     def _kill_by_hand(self) -> None:
-        try:
-            fd = os.open("cgroup.kill", os.O_WRONLY, dir_fd=self.cgroup_fd)
-        except OSError:
+        if not protocol.kill_group(self.cgroup_fd):
             for process in self._processes:
                 _kill(process)
-            return
-        try:
-            os.write(fd, b"1")
-        except OSError:
-            pass
-        finally:
-            os.close(fd)
 
     def _left(self) -> Optional[float]:
-        """Seconds until its timeout, which the daemon enforces unless it is away."""
-        if self.granted:
-            if self.granted.timeout_usec is None:
-                return None
-            limit = self.granted.timeout_usec / 1e6
-        elif self._intent.timeout is not None:
-            limit = parse_time(self._intent.timeout)
-        else:
-            return None
-        return max(0.0, self._began + limit - self._loop.time())
+        return protocol.time_left(self.granted, self._intent, self._loop.time() - self._began)
 
     async def _until_exit(self, process: Process) -> bool:
         """Whether it ran out of time while there was no daemon to see to that."""
@@ -391,10 +372,8 @@ class Call:
         try:
             timed_out = await self._until_exit(process)
             result = await self.end()
-            if timed_out and not result.controlled:
-                result = protocol.uncontrolled(f"{protocol.overdue(self._intent)} {result.text}", self._intent,
-                                               self.granted, "timeout")
-                self.result = result
+            if timed_out:
+                result = self.result = protocol.out_of_time(result, self._intent, self.granted)
             await asyncio.wait(pumps, timeout=protocol.drain_seconds(result))
         except BaseException:
             _kill(process)
@@ -598,7 +577,7 @@ class Client:
         """
         fds = [] if pid_fd is None else [pid_fd]
         p = await self._request("OpenSession", protocol.open_session(name, priority, budget, reserve, time_left, calls_left, bool(fds)), fds)
-        return [str(n) for n in p.get("notes") or []]
+        return protocol.notes(p)
 
     async def declare_intent(self, intent: Intent, command: Union[str, Sequence[Any], None] = None, *,
                        session: Optional[str] = None) -> Declared:

@@ -241,10 +241,9 @@ class Call:
         """Asks for something else while it runs; what is not said stays."""
         p = self._request("AdjustCall", protocol.adjust_call(self.name, intent, priority))
         self.granted = Granted.from_json(p.get("granted"))
-        self.notes = [str(n) for n in p.get("notes") or []]
+        self.notes = protocol.notes(p)
         if intent:
-            said = {k: v for k, v in vars(intent).items() if v is not None}
-            self._intent = Intent(**{**vars(self._intent), **said})
+            self._intent = protocol.added(self._intent, intent)
         return self.granted
 
     def release(self) -> int:
@@ -354,31 +353,13 @@ class Call:
     # ---- without the daemon
 
     def _kill_by_hand(self) -> None:
-        try:
-            fd = os.open("cgroup.kill", os.O_WRONLY, dir_fd=self.cgroup_fd)
-        except OSError:
+        if not protocol.kill_group(self.cgroup_fd):
             for process in self._processes:
                 if process.poll() is None:
                     process.kill()
-            return
-        try:
-            os.write(fd, b"1")
-        except OSError:
-            pass
-        finally:
-            os.close(fd)
 
     def _left(self) -> Optional[float]:
-        """Seconds until its timeout, which the daemon enforces unless it is away."""
-        if self.granted:
-            if self.granted.timeout_usec is None:
-                return None
-            limit = self.granted.timeout_usec / 1e6
-        elif self._intent.timeout is not None:
-            limit = parse_time(self._intent.timeout)
-        else:
-            return None
-        return max(0.0, self._began + limit - time.monotonic())
+        return protocol.time_left(self.granted, self._intent, time.monotonic() - self._began)
 
     def _run(self, args: Any, data: bytes, options: Dict[str, Any]) -> Tuple[int, Any, Any, Result]:
         """The command to its end; what it leaves behind neither holds us up nor survives."""
@@ -398,10 +379,8 @@ class Call:
                         self._kill_by_hand()
                     process.kill()
             result = self.end()
-            if timed_out and not result.controlled:
-                result = protocol.uncontrolled(f"{protocol.overdue(self._intent)} {result.text}", self._intent,
-                                               self.granted, "timeout")
-                self.result = result
+            if timed_out:
+                result = self.result = protocol.out_of_time(result, self._intent, self.granted)
             pump.drain(protocol.drain_seconds(result))
         except BaseException:
             process.kill()
@@ -619,7 +598,7 @@ class Client:
         """
         fds = [] if pid_fd is None else [pid_fd]
         p = self._request("OpenSession", protocol.open_session(name, priority, budget, reserve, time_left, calls_left, bool(fds)), fds)
-        return [str(n) for n in p.get("notes") or []]
+        return protocol.notes(p)
 
     def declare_intent(self, intent: Intent, command: Union[str, Sequence[Any], None] = None, *,
                        session: Optional[str] = None) -> Declared:

@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from .types import (AgentcgError, Granted, Intent, InvalidIntent, InvalidParameter, Json, KindHistory, LimitExceeded, NoDaemon,
                     NoSuchCall, NoSuchSession, NotSupported, PermissionDenied, Priority, ProtocolError, Result, Size,
-                    Time, parse_priority, parse_size, read, time_text)
+                    Time, parse_priority, parse_size, parse_time, read, time_text)
 
 SOCKET = "/run/agentcg/io.agentcg"
 INTERFACE = "io.agentcg."
@@ -191,6 +191,11 @@ def declare_intent(session: Optional[str], intent: Intent, command: Any) -> Json
 
 # ---- replies -----------------------------------------------------------------
 
+def notes(p: Mapping[str, Any]) -> List[str]:
+    """What was not granted as asked, and why."""
+    return [str(n) for n in p.get("notes") or []]
+
+
 class Begun:
     """The reply of BeginCall."""
 
@@ -198,7 +203,7 @@ class Begun:
         try:
             self.call, self.cgroup, index = str(p["call"]), str(p["cgroup"]), p["cgroupFd"]
             self.granted = Granted.from_json(p.get("granted"))
-            self.notes = [str(n) for n in p.get("notes") or []]
+            self.notes = notes(p)
             self.queued_usec = int(p.get("queuedUSec") or 0)
             if not isinstance(index, int) or not 0 <= index < len(fds):
                 raise ProtocolError("the daemon sent no descriptor of the call's group")
@@ -222,6 +227,48 @@ def uncontrolled(text: str, intent: Intent, granted: Optional[Granted] = None, o
 
 def overdue(intent: Intent) -> str:
     return f"killed: timeout after {intent.to_json().get('timeout')}."
+
+
+# ---- without the daemon ------------------------------------------------------
+
+def added(intent: Intent, more: Intent) -> Intent:
+    """What holds after an adjustment: what is not said stays."""
+    return replace(intent, **{k: v for k, v in vars(more).items() if v is not None})
+
+
+def time_left(granted: Optional[Granted], intent: Intent, elapsed: float) -> Optional[float]:
+    """Seconds until a call's timeout, which the daemon enforces unless it is away."""
+    if granted:
+        if granted.timeout_usec is None:
+            return None
+        limit = granted.timeout_usec / 1e6
+    elif intent.timeout is not None:
+        limit = parse_time(intent.timeout)
+    else:
+        return None
+    return max(0.0, limit - elapsed)
+
+
+def kill_group(cgroup_fd: int) -> bool:
+    """False: we may not."""
+    try:
+        fd = os.open("cgroup.kill", os.O_WRONLY, dir_fd=cgroup_fd)
+    except OSError:
+        return False
+    try:
+        os.write(fd, b"1")
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
+    return True
+
+
+def out_of_time(result: Result, intent: Intent, granted: Optional[Granted]) -> Result:
+    """Of a call that we killed ourselves."""
+    if result.controlled:
+        return result
+    return uncontrolled(f"{overdue(intent)} {result.text}", intent, granted, "timeout")
 
 
 # ---- input and output of run() -----------------------------------------------
