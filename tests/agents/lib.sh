@@ -28,7 +28,7 @@ set_up() {
 		MemoryMax=600Mi
 		[Call]
 		MemoryMax=150Mi
-		TimeoutMax=15s
+		TimeoutMax=10s
 		[CPU]
 		Scheduler=none
 	X
@@ -39,11 +39,11 @@ set_up() {
 	chown 65534:65534 "$work/project" "$work/home"
 	agentcg=$work/usr/bin/agentcg
 	export HOME=$work/home PATH=$tools/bin:$work/usr/bin:$PATH
-	cd "$work/project" || exit
 	is_placed "$tool" || scenario=tests/agents/wrapped.json
-	python3 "$OLDPWD/tests/agents/model.py" "$OLDPWD/$scenario" --log "$work/log" >"$work/url" &
+	# Login shells set a PATH of their own.
+	sed "s|AGENTCG|$agentcg|g" $scenario >"$work/scenario.json"
+	python3 tests/agents/model.py "$work/scenario.json" --log "$work/log" >"$work/url" &
 	model=$!
-	cd "$OLDPWD" || exit
 	eventually 60 test -s "$work/url" || { echo "Bail out! the model does not start"; exit 1; }
 	url=$(cat "$work/url")
 }
@@ -54,7 +54,7 @@ play() {
 	(
 		while :; do
 			status '.sessions[] | "\(.name) \(.uid)"' >>"$work/sessions" 2>/dev/null
-			sleep 1
+			sleep 3
 		done
 	) &
 	watcher=$!
@@ -105,7 +105,7 @@ judge_session() {
 	like "the flood: the model is told in its own context" "$(told 2)" "agentcg: .*python3 .*killed: out of memory.* peak .* of limit 150 MiB"
 	like "a daemon was left behind" "$(said 3)" "the daemon was started"
 	is "... it does not outlive its call" "$(pgrep -cfx 'sleep 3600')" 0
-	like "what never ended: the model is told" "$(told 4)" "agentcg: .*tail -f /dev/null.*killed: timeout after 15s"
+	like "what never ended: the model is told" "$(told 4)" "agentcg: .*tail -f /dev/null.*killed: timeout after 10s"
 	like "an ordinary command afterwards" "$(said 5)" "the last command ran"
 	is "one call was killed for memory, one for its time" "$(grep -cE 'tool-[0-9]+: oom:' "$work/daemon.log") $(grep -cE 'tool-[0-9]+: timeout:' "$work/daemon.log")" "1 1"
 	is "... each of them once told" "$(jq -r '(.results + .context)[]' "$work/log" | grep -c 'agentcg: `')" 2

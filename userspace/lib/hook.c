@@ -215,7 +215,7 @@ static int edit_prefix(sd_json_variant *settings, const char *prefix, sd_json_va
 	set = old ? agentcg_json_string(old, PREFIX_KEY) : NULL;
 	if (set && !is_our_prefix(set)) {
 		if (prefix)
-			return refuse(-EEXIST, why, "env." PREFIX_KEY " is set to \"%s\" already, and there can be only one: take it out first, and call that from a shell of your own if you need both", set);
+			return refuse(-EEXIST, why, "env." PREFIX_KEY " is set to \"%s\" already, and there can be only one: take it out first", set);
 		set = NULL;
 	}
 	if (!prefix && !set) {
@@ -380,7 +380,9 @@ static const char *toml_value(const char *text, const char *key)
 	for (const char *p = strchr(text, '\n'); p && p != end; p = strchr(p, '\n')) {
 		const char *rest = startswith(++p, key);
 
-		if (rest && (rest = rest + strspn(rest, " \t"), *rest == '='))
+		if (rest)
+			rest += strspn(rest, " \t");
+		if (rest && *rest == '=')
 			return rest + 1 + strspn(rest + 1, " \t");
 	}
 	return NULL;

@@ -9,7 +9,8 @@
  * @object (NULL: an empty one) with @value for @key, in its place, or at the end
  * where it is new; a NULL @value takes it out.
  */
-int agentcg_json_put(sd_json_variant *object, const char *key, sd_json_variant *value, sd_json_variant **ret);
+int agentcg_json_put(sd_json_variant *object, const char *key, sd_json_variant *value,
+		     sd_json_variant **ret);
 
 /* The same for the element @index of @array; one past the last adds. */
 int agentcg_json_put_at(sd_json_variant *array, size_t index, sd_json_variant *value, sd_json_variant **ret);

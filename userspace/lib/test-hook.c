@@ -4,6 +4,7 @@
 
 #include "json-edit.h"
 #include "tap.h"
+#include "words.h"
 
 static const struct agentcg_hook hooks[] = {
 	{ AGENTCG_CLAUDE, "/usr/bin/agentcg", "/usr/libexec/agentcg/shell-prefix" },
@@ -53,7 +54,8 @@ static sd_json_variant *add(const char *settings, const struct agentcg_hook *hoo
 #define GEMINI	"{\"type\":\"command\",\"name\":\"agentcg\",\"command\":\"[ ! -x /usr/bin/agentcg ] || /usr/bin/agentcg hook gemini || :\",\"timeout\":10000}"
 #define GROUP(matcher, handler)	"{\"matcher\":\"" matcher "\",\"hooks\":[" handler "]}"
 #define PREFIX	"\"CLAUDE_CODE_SHELL_PREFIX\":\"/usr/libexec/agentcg/shell-prefix\""
-#define OF_CLAUDE "\"PreToolUse\":[" GROUP("Bash", CLAUDE) "],\"PostToolUse\":[" GROUP("Bash", CLAUDE) "],\"PostToolUseFailure\":[" GROUP("Bash", CLAUDE) "]"
+#define OF_CLAUDE "\"PreToolUse\":[" GROUP("Bash", CLAUDE) "],\"PostToolUse\":[" GROUP("Bash", CLAUDE) "]," \
+	"\"PostToolUseFailure\":[" GROUP("Bash", CLAUDE) "]"
 #define OF_CODEX "\"PreToolUse\":[" GROUP("^Bash$", CODEX) "],\"PostToolUse\":[" GROUP("^Bash$", CODEX) "]"
 #define OF_GEMINI "\"BeforeTool\":[" GROUP("^run_shell_command$", GEMINI) "],\"AfterTool\":[" GROUP("^run_shell_command$", GEMINI) "]"
 
@@ -180,12 +182,15 @@ static void test_disabled(void)
 		struct agentcg_hook_state state;
 
 		agentcg_hook_inspect(v, cases[i].tool, &state);
-		tap_ok(cases[i].by ? state.disabled && streq(state.disabled, cases[i].by) : !state.disabled,
-		       "%s: %s", cases[i].settings, cases[i].by ? "disabled" : "not disabled");
+		tap_ok(streq(state.disabled ?: "nothing", cases[i].by ?: "nothing"), "%s: switched off by %s",
+		       cases[i].settings, cases[i].by ?: "nothing");
 	}
 }
 
 #define KEY(event, rest) "[hooks.state.\"/h/hooks.json:" event ":2:0\"]\n" rest
+#define BEFORE(rest)	KEY("pre_tool_use", rest)
+#define AFTER(rest)	KEY("post_tool_use", rest)
+#define HASH		"trusted_hash = \"x\"\n"
 
 static void test_trust(void)
 {
@@ -195,10 +200,10 @@ static void test_trust(void)
 		enum agentcg_trust trust;
 	} cases[] = {
 		{ "", AGENTCG_TRUST_WAITING },
-		{ KEY("pre_tool_use", "trusted_hash = \"sha256:1\"\n"), AGENTCG_TRUST_WAITING },
-		{ KEY("pre_tool_use", "trusted_hash = \"x\"\n") KEY("post_tool_use", "trusted_hash=\"x\"\n"), AGENTCG_TRUSTED },
-		{ KEY("pre_tool_use", "trusted_hash = \"x\"\n") KEY("post_tool_use", "\n[other]\ntrusted_hash = \"x\"\n"), AGENTCG_TRUST_WAITING },
-		{ KEY("pre_tool_use", "trusted_hash = \"x\"\nenabled = false\n") KEY("post_tool_use", "trusted_hash = \"x\"\n"), AGENTCG_TRUST_DISABLED },
+		{ BEFORE(HASH), AGENTCG_TRUST_WAITING },
+		{ BEFORE(HASH) AFTER("trusted_hash=\"x\"\n"), AGENTCG_TRUSTED },
+		{ BEFORE(HASH) AFTER("\n[other]\n" HASH), AGENTCG_TRUST_WAITING },
+		{ BEFORE(HASH "enabled = false\n") AFTER(HASH), AGENTCG_TRUST_DISABLED },
 		{ "[hooks.state.\"/h/hooks.json:pre_tool_use:1:0\"]\ntrusted_hash = \"x\"\n", AGENTCG_TRUST_WAITING },
 	};
 
@@ -208,7 +213,8 @@ static void test_trust(void)
 
 static void test_write(void)
 {
-	static const char text[] = "{\n    \"a\": 0.1,\n    \"b\": -5,\n    \"c\": [\n        1000,\n        \"\\t\\\"ü\",\n        {}\n    ],\n    \"d\": [],\n    \"e\": null\n}\n";
+	static const char text[] = "{\n    \"a\": 0.1,\n    \"b\": -5,\n    \"c\": [\n        1000,\n        \"\\t\\\"ü\",\n"
+				   "        {}\n    ],\n    \"d\": [],\n    \"e\": null\n}\n";
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = parse(text);
 	char indent[AGENTCG_INDENT_MAX];
 	_cleanup_free_ char *out = NULL;
@@ -219,7 +225,7 @@ static void test_write(void)
 	tap_ok(streq(indent, "\t"), "tabs");
 	agentcg_json_indent("{}", indent);
 	tap_ok(streq(indent, "  "), "two spaces where nothing is known");
-	agentcg_json_indent("{\n\n   \n  \"a\": 1}", indent);
+	agentcg_json_indent("{\n\n   \r\n  \"a\": 1}", indent);
 	tap_ok(streq(indent, "  "), "empty lines tell nothing");
 	agentcg_json_indent("{\n                    \"a\": 1}", indent);
 	tap_ok(streq(indent, "  "), "what is too much is not followed");
@@ -262,17 +268,41 @@ static void test_answers(void)
 		_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
 
 		if (asprintf(&input, "{\"hook_event_name\":\"%s\",\"session_id\":\"s\"}", cases[i].event) < 0 ||
-		    asprintf(&wanted, cases[i].wanted ? "{\"hookSpecificOutput\":{\"hookEventName\":\"%s\",\"additionalContext\":\"%s\"}}" : "{}",
-			     cases[i].event, cases[i].wanted) < 0 ||
+		    asprintf(&wanted, "{\"hookSpecificOutput\":{\"hookEventName\":\"%s\",\"additionalContext\":\"%s\"}}",
+			     cases[i].event, cases[i].wanted ?: "") < 0 ||
 		    asprintf(&what, "%s, %s: %s", agentcg_tool_name(cases[i].tool), cases[i].event, cases[i].wanted ?: "nothing to tell") < 0)
 			return;
 		v = answer(cases[i].tool, input, cases[i].results);
-		is_json(v, wanted, what);
+		is_json(v, cases[i].wanted ? wanted : "{}", what);
 	}
 	tap_ok(!answer(AGENTCG_CLAUDE, "{\"hook_event_name\":\"Stop\"}", one), "an event that is none of ours");
 	tap_ok(!answer(AGENTCG_CLAUDE, "{\"hook_event_name\":\"BeforeTool\"}", one), "... of another tool's");
 	tap_ok(!answer(AGENTCG_GEMINI, "{\"session_id\":\"x\"}", one), "... no event at all");
 	tap_ok(!answer(AGENTCG_GEMINI, "[3]", one), "... no object");
+}
+
+static void shows(const char *words, const char *wanted)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = words ? parse(words) : NULL;
+	char text[AGENTCG_WORDS_TEXT];
+
+	agentcg_words_show(v, text);
+	if (!tap_ok(streq(text, wanted), "shown as %s", wanted))
+		printf("# got %s\n", text);
+}
+
+#define SIXTY	"012345678901234567890123456789012345678901234567890123456789"
+
+static void test_words(void)
+{
+	shows(NULL, "");
+	shows("[\"ls\",\"-l\"]", "ls -l");
+	shows("[\"/bin/bash\",\"-c\",\"a\\n\\tb\"]", "a  b");
+	shows("[\"bash\",\"-c\",\"a\",\"b\"]", "bash -c a b");
+	shows("[1,\"x\"]", "x");
+	shows("[\"" SIXTY "\",\"0123456789\"]", SIXTY " 0123456789");
+	shows("[\"" SIXTY "\",\"012345678901234567890\"]", SIXTY " 012345678901234...");
+	shows("[\"" SIXTY "012345678901234\u00fc0123\"]", SIXTY "012345678901234...");
 }
 
 /* What the tools were heard to say: the blocks of JSON in tests/agents/README.md that have an event. */
@@ -317,6 +347,7 @@ int main(void)
 	test_trust();
 	test_write();
 	test_answers();
+	test_words();
 	test_heard();
 	return tap_done();
 }
