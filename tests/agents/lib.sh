@@ -58,7 +58,7 @@ play() {
 		done
 	) &
 	watcher=$!
-	(cd "$work/project" && exec "${user[@]}" timeout -k 5 400 "$@" </dev/null >"$work/tool.out" 2>"$work/tool.err") || rc=$?
+	(cd "$work/project" && exec "${user[@]}" timeout -k 5 250 "$@" </dev/null >"$work/tool.out" 2>"$work/tool.err") || rc=$?
 	kill $watcher
 	wait $watcher 2>/dev/null
 	kill "$model"

@@ -190,8 +190,8 @@ static void check_trust(struct findings *f, const char *path, const struct agent
 	file = fopen(config, "re");
 	if (!file && errno != ENOENT)
 		return;
-	if (file && getdelim(&text, &size, 0, file) < 0)
-		text[0] = 0;
+	if (file && getdelim(&text, &size, 0, file) < 0 && text)
+		text[0] = 0;	/* an empty one */
 	if (file)
 		fclose(file);
 	if (text && (strstr(text, "\nhooks = false") || strstr(text, "\nhooks=false")))
