@@ -142,23 +142,27 @@ static bool session_exists(sd_varlink *link, const char *session)
 }
 
 /* Tied to the framework: tools do not always tell of their end. */
-static void open_session(sd_varlink *link, const char *session)
+static void open_session(sd_varlink *link, const char *session, int framework)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL;
-	_cleanup_close_ int framework = -1;
-	int index;
+	int index = sd_varlink_push_dup_fd(link, framework);
 
-	/* One that the user has opened ends when the user wants it to. */
-	if (agentcg_tool_session_is_own() && session_exists(link, session))
-		return;
-	framework = find_framework();
-	index = framework < 0 ? -1 : sd_varlink_push_dup_fd(link, framework);
-	if (index < 0)
-		return;
-	if (sd_json_buildo(&parameters,
-			   SD_JSON_BUILD_PAIR_STRING("name", session),
-			   SD_JSON_BUILD_PAIR_INTEGER("pidFd", index)) >= 0)
+	if (index >= 0 && sd_json_buildo(&parameters,
+					 SD_JSON_BUILD_PAIR_STRING("name", session),
+					 SD_JSON_BUILD_PAIR_INTEGER("pidFd", index)) >= 0)
 		agentcg_client_call(link, "OpenSession", parameters, NULL, NULL);
+}
+
+/* Before a call: whatever comes of it, the call goes on. */
+static void begin(sd_varlink *link, const char *session)
+{
+	_cleanup_close_ int framework = find_framework();
+
+	if (framework < 0)
+		return;
+	/* A session that the user has opened ends when the user wants it to. */
+	if (!agentcg_tool_session_is_own() || !session_exists(link, session))
+		open_session(link, session, framework);
 }
 
 /* Borrowed from @link; NULL: there are none. */
@@ -191,7 +195,7 @@ static int handle(enum agentcg_tool tool)
 		session = agentcg_tool_session(agentcg_tool_name(tool), event.session, buf);
 		if (session && agentcg_client_connect(agentcg_client_socket(), &link, NULL) >= 0) {
 			if (event.begins)
-				open_session(link, session);
+				begin(link, session);
 			if (event.ends)
 				results = get_results(link, session);
 		}

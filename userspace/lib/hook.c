@@ -215,7 +215,8 @@ static int edit_prefix(sd_json_variant *settings, const char *prefix, sd_json_va
 	set = old ? agentcg_json_string(old, PREFIX_KEY) : NULL;
 	if (set && !is_our_prefix(set)) {
 		if (prefix)
-			return refuse(-EEXIST, why, "env." PREFIX_KEY " is set to \"%s\" already, and there can be only one: take it out first", set);
+			return refuse(-EEXIST, why, "env." PREFIX_KEY " is set to \"%s\" already, and there can be only one: take it out first",
+				      set);
 		set = NULL;
 	}
 	if (!prefix && !set) {

@@ -5,6 +5,9 @@
 
 #include "json.h"
 
+/* With line breaks, each level moved by @indent; to be freed.  Numbers as short as they can be told. */
+int agentcg_json_write(sd_json_variant *v, const char *indent, char **ret);
+
 /*
  * @object (NULL: an empty one) with @value for @key, in its place, or at the end
  * where it is new; a NULL @value takes it out.
@@ -14,9 +17,6 @@ int agentcg_json_put(sd_json_variant *object, const char *key, sd_json_variant *
 
 /* The same for the element @index of @array; one past the last adds. */
 int agentcg_json_put_at(sd_json_variant *array, size_t index, sd_json_variant *value, sd_json_variant **ret);
-
-/* With line breaks, each level moved by @indent; to be freed.  Numbers as short as they can be told. */
-int agentcg_json_write(sd_json_variant *v, const char *indent, char **ret);
 
 /* What a level is moved by in @text, two spaces where that cannot be seen; @ret is as long as that. */
 #define AGENTCG_INDENT_MAX	9

@@ -169,7 +169,7 @@ static void test_disabled(void)
 	static const struct {
 		enum agentcg_tool tool;
 		const char *settings, *by;
-	} cases[] = {
+	} rows[] = {
 		{ AGENTCG_CLAUDE, "{\"disableAllHooks\":true}", "disableAllHooks" },
 		{ AGENTCG_CLAUDE, "{\"disableAllHooks\":false}", NULL },
 		{ AGENTCG_GEMINI, "{\"hooksConfig\":{\"enabled\":false}}", "hooksConfig.enabled" },
@@ -177,13 +177,13 @@ static void test_disabled(void)
 		{ AGENTCG_GEMINI, "{\"hooksConfig\":{\"disabled\":[\"x\"]}}", NULL },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = parse(cases[i].settings);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = parse(rows[i].settings);
 		struct agentcg_hook_state state;
 
-		agentcg_hook_inspect(v, cases[i].tool, &state);
-		tap_ok(streq(state.disabled ?: "nothing", cases[i].by ?: "nothing"), "%s: switched off by %s",
-		       cases[i].settings, cases[i].by ?: "nothing");
+		agentcg_hook_inspect(v, rows[i].tool, &state);
+		tap_ok(streq(state.disabled ?: "nothing", rows[i].by ?: "nothing"), "%s: switched off by %s",
+		       rows[i].settings, rows[i].by ?: "nothing");
 	}
 }
 
@@ -198,7 +198,7 @@ static void test_trust(void)
 	static const struct {
 		const char *config;
 		enum agentcg_trust trust;
-	} cases[] = {
+	} rows[] = {
 		{ "", AGENTCG_TRUST_WAITING },
 		{ BEFORE(HASH), AGENTCG_TRUST_WAITING },
 		{ BEFORE(HASH) AFTER("trusted_hash=\"x\"\n"), AGENTCG_TRUSTED },
@@ -207,8 +207,8 @@ static void test_trust(void)
 		{ "[hooks.state.\"/h/hooks.json:pre_tool_use:1:0\"]\ntrusted_hash = \"x\"\n", AGENTCG_TRUST_WAITING },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		tap_ok(agentcg_hook_trust(cases[i].config, "/h/hooks.json", &at) == cases[i].trust, "codex's trust, file %zu", i);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		tap_ok(agentcg_hook_trust(rows[i].config, "/h/hooks.json", &at) == rows[i].trust, "codex's trust, file %zu", i);
 }
 
 static void test_write(void)
@@ -251,7 +251,7 @@ static void test_answers(void)
 	static const struct {
 		enum agentcg_tool tool;
 		const char *event, *results, *wanted;
-	} cases[] = {
+	} rows[] = {
 		{ AGENTCG_CLAUDE, "PostToolUse", one, "agentcg: `make all`: killed: out of memory." },
 		{ AGENTCG_CLAUDE, "PostToolUseFailure", one, "agentcg: `make all`: killed: out of memory." },
 		{ AGENTCG_CODEX, "PostToolUse", two, "agentcg: `ls -l`: a\\nagentcg: ``: b" },
@@ -263,17 +263,17 @@ static void test_answers(void)
 		{ AGENTCG_CODEX, "PostToolUse", "[{},{\"result\":{}},{\"result\":{\"text\":5}}]", NULL },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		_cleanup_free_ char *input = NULL, *wanted = NULL, *what = NULL;
 		_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
 
-		if (asprintf(&input, "{\"hook_event_name\":\"%s\",\"session_id\":\"s\"}", cases[i].event) < 0 ||
+		if (asprintf(&input, "{\"hook_event_name\":\"%s\",\"session_id\":\"s\"}", rows[i].event) < 0 ||
 		    asprintf(&wanted, "{\"hookSpecificOutput\":{\"hookEventName\":\"%s\",\"additionalContext\":\"%s\"}}",
-			     cases[i].event, cases[i].wanted ?: "") < 0 ||
-		    asprintf(&what, "%s, %s: %s", agentcg_tool_name(cases[i].tool), cases[i].event, cases[i].wanted ?: "nothing to tell") < 0)
+			     rows[i].event, rows[i].wanted ?: "") < 0 ||
+		    asprintf(&what, "%s, %s: %s", agentcg_tool_name(rows[i].tool), rows[i].event, rows[i].wanted ?: "nothing to tell") < 0)
 			return;
-		v = answer(cases[i].tool, input, cases[i].results);
-		is_json(v, cases[i].wanted ? wanted : "{}", what);
+		v = answer(rows[i].tool, input, rows[i].results);
+		is_json(v, rows[i].wanted ? wanted : "{}", what);
 	}
 	tap_ok(!answer(AGENTCG_CLAUDE, "{\"hook_event_name\":\"Stop\"}", one), "an event that is none of ours");
 	tap_ok(!answer(AGENTCG_CLAUDE, "{\"hook_event_name\":\"BeforeTool\"}", one), "... of another tool's");
