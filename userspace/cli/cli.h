@@ -24,6 +24,7 @@ enum {
 
 int agentcg_cmd_run(int argc, char **argv);
 int agentcg_cmd_shell_prefix(int argc, char **argv);
+int agentcg_cmd_hook(int argc, char **argv);
 int agentcg_cmd_status(int argc, char **argv);
 int agentcg_cmd_sched(int argc, char **argv);
 int agentcg_cmd_history(int argc, char **argv);

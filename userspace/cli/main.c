@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
 	{ "run",	agentcg_cmd_run,	"Run a command as a tool call, in a cgroup of its own" },
 	{ "shell-prefix", agentcg_cmd_shell_prefix, "Run a shell script as a tool call, for tools that want a prefix" },
+	{ "hook",	agentcg_cmd_hook,	"Tie agent tools to agentcg: claude, codex, gemini" },
 	{ "status",	agentcg_cmd_status,	"Show the pool, the sessions and their tool calls" },
 	{ "sched",	agentcg_cmd_sched,	"Show what CPU time they asked for and got, and how long they waited" },
 	{ "history",	agentcg_cmd_history,	"Show what earlier tool calls needed, by kind of command" },
