@@ -343,6 +343,9 @@ int BPF_PROG(on_exec, struct task_struct *p, pid_t old_pid, struct linux_binprm 
 
 	if (is_agentcg(bprm)) {
 		redeem(p);
+		slot = bpf_map_lookup_elem(&leaves, &cgroup);
+		if (slot)
+			tell(AGENTCG_START_OWN, *slot, cgroup, 0, p);
 		return 0;
 	}
 	slot = bpf_map_lookup_elem(&homes, &cgroup);

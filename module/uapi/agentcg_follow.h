@@ -85,6 +85,7 @@ enum agentcg_start_type {
 	AGENTCG_START_DONE	= 4,	/* the shell reads its input again */
 	AGENTCG_START_SHELL	= 5,	/* a shell without a script began in a leaf */
 	AGENTCG_START_REDEEMED	= 6,	/* a ticket's leaf is in use */
+	AGENTCG_START_OWN	= 7,	/* agentcg itself began in a leaf */
 };
 
 /* One record of the ring buffer. */

@@ -153,8 +153,21 @@ static void open_session(sd_varlink *link, const char *session, int framework)
 		agentcg_client_call(link, "OpenSession", parameters, NULL, NULL);
 }
 
+/* What it starts gets leaves by the kernel's help; it may be attached already, and where the kernel cannot, it runs as ever. */
+static void attach(sd_varlink *link, const char *session, int framework)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL;
+	int index = sd_varlink_push_dup_fd(link, framework);
+
+	if (index >= 0 && sd_json_buildo(&parameters,
+					 SD_JSON_BUILD_PAIR_STRING("name", session),
+					 SD_JSON_BUILD_PAIR_INTEGER("pidFd", index),
+					 SD_JSON_BUILD_PAIR_STRING("kind", "framework")) >= 0)
+		agentcg_client_call(link, "AttachSession", parameters, NULL, NULL);
+}
+
 /* Before a call: whatever comes of it, the call goes on. */
-static void begin(sd_varlink *link, const char *session)
+static void begin(enum agentcg_tool tool, sd_varlink *link, const char *session)
 {
 	_cleanup_close_ int framework = find_framework();
 
@@ -163,6 +176,9 @@ static void begin(sd_varlink *link, const char *session)
 	/* A session that the user has opened ends when the user wants it to. */
 	if (!agentcg_tool_session_is_own() || !session_exists(link, session))
 		open_session(link, session, framework);
+	/* claude has its prefix, which needs nothing of the kernel. */
+	if (tool != AGENTCG_CLAUDE)
+		attach(link, session, framework);
 }
 
 /* Borrowed from @link; NULL: there are none. */
@@ -195,7 +211,7 @@ static int handle(enum agentcg_tool tool)
 		session = agentcg_tool_session(agentcg_tool_name(tool), event.session, buf);
 		if (session && agentcg_client_connect(agentcg_client_socket(), &link, NULL) >= 0) {
 			if (event.begins)
-				begin(link, session);
+				begin(tool, link, session);
 			if (event.ends)
 				results = get_results(link, session);
 		}

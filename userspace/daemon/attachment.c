@@ -312,6 +312,13 @@ static void on_start(const struct agentcg_start *start, void *userdata)
 		    agentcg_program_waits(start->args, min_u64(start->args_size, AGENTCG_ARGS_MAX)))
 			attach_nested(a, c, (pid_t)start->pid);
 		break;
+	case AGENTCG_START_OWN:
+		/* Nobody's command, and nothing to learn from. */
+		if (c && c->placed && agentcg_program_is_hook(start->args, min_u64(start->args_size, AGENTCG_ARGS_MAX))) {
+			c->ours = true;
+			*c->kind = 0;
+		}
+		break;
 	case AGENTCG_START_REDEEMED:
 		if (c && c->spare) {
 			struct call_grant as_promised = c->grant;

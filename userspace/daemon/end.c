@@ -135,7 +135,7 @@ static int finish(struct call *c)
 		agentcg_time_ended(s, agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec));
 	if (m->kernel)
 		agentcg_kernel_clear_call(m->kernel, c->slot, c->id);
-	if (!c->spare)
+	if (!c->spare && !c->ours)
 		agentcg_results_add(&s->results, c);
 	reply(c);
 	agentcg_call_free(c);

@@ -83,3 +83,11 @@ bool agentcg_program_is_terminal(const char *args, size_t size)
 
 	return is_one_of(name_of(args, size, buf), terminals);
 }
+
+bool agentcg_program_is_hook(const char *args, size_t size)
+{
+	size_t i = next_arg(args, size, 0);
+	char buf[NAME_MAX_HERE];
+
+	return streq(name_of(args, size, buf), "agentcg") && i < size && !strncmp(args + i, "hook", size - i);
+}

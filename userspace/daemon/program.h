@@ -12,4 +12,7 @@ bool agentcg_program_waits(const char *args, size_t size);
 /* One that starts shells for somebody who types (tmux). */
 bool agentcg_program_is_terminal(const char *args, size_t size);
 
+/* agentcg hook */
+bool agentcg_program_is_hook(const char *args, size_t size);
+
 #endif
