@@ -19,12 +19,12 @@ Scheduler=none
 RequestsPerSecond=100
 X
 start_daemon
-# Compressed memory to swap to. A device that was here before is not ours to use.
+# Compressed memory to swap to, for the last part. A device that was here before is not ours to use.
 zram=
 if [ ! -e /dev/zram0 ] && modprobe zram 2>/dev/null && [ -b /dev/zram0 ]; then
 	zram=/dev/zram0
 	echo 512M >/sys/block/zram0/disksize
-	mkswap -q $zram && swapon $zram
+	mkswap -q $zram
 fi
 python3 $system/habits.py "$agentcg" "$work" "$daemon" "$zram" >"$work/tap" 2>&1 &
 python=$!
@@ -33,7 +33,7 @@ tap_n=$((tap_n + $(grep -cE '^(not )?ok ' "$work/tap")))
 check "habits.py came to its end" grep -q "^# end of habits.py" "$work/tap"
 clean_up
 if [ -n "$zram" ]; then
-	swapoff $zram
+	swapoff $zram 2>/dev/null
 	echo 1 >/sys/block/zram0/reset
 	rmmod zram
 fi
