@@ -351,23 +351,32 @@ static void on_granted(const struct agentcg_granted *granted, const char *notes,
 static void test_newer(void)
 {
 	struct agentcg_intent intent = AGENTCG_INTENT_INIT;
+	struct agentcg_session s = AGENTCG_SESSION_INIT;
+	struct agentcg_call *call;
 	uint64_t memory = 0;
 	int r, n = 0;
 
+	/* What is declared and remembered goes with the session. */
+	s.name = name;
+	agentcg_session_open(cg, &s, NULL, &error);
 	refused("an intent that says nothing", agentcg_declare(cg, name, NULL, NULL, NULL, NULL, &error), -EINVAL, "intent", "declared");
 	intent.memory = 30 * MIB;
 	r = agentcg_declare(cg, name, &intent, NULL, on_granted, &memory, &error);
 	if (r == -EOPNOTSUPP) {
 		check(true, "an intent for the next call # SKIP the daemon has no DeclareIntent");
 	} else {
-		struct agentcg_call *call;
-
 		same_number("an intent for the next call", r, 0);
 		same_number("... is granted", memory, 30 * MIB);
 		call = begin(NULL);
 		same_number("... to it", agentcg_call_granted(call)->memory, 30 * MIB);
 		agentcg_call_free(call);
 	}
+	intent = (struct agentcg_intent)AGENTCG_INTENT_INIT;
+	intent.timeout_usec = SECOND / 10;
+	call = begin(&intent);
+	wait_and_close(call, SPAWN(call, -1, "sleep", "638"));
+	end(call);
+	agentcg_call_free(call);
 	r = agentcg_results(cg, name, AGENTCG_RESULTS_FAILED, on_finished, &n, &error);
 	if (r == -EOPNOTSUPP)
 		check(true, "results of earlier calls # SKIP the daemon has no GetResults");

@@ -13,7 +13,7 @@ import tempfile
 import threading
 
 RESULT = {"outcome": "ok", "text": "fine", "memoryPeak": 1}
-GRANTED = {"priority": 500, "requests": {"memory": 1}, "limits": {}, "onPressure": "freeze", "detach": True}
+GRANTED = {"priority": 500, "requests": {"memory": 1, "milliCPU": 1000}, "limits": {}, "onPressure": "freeze", "detach": True}
 BEGUN = {"call": "a/tool-1", "cgroup": "/a", "cgroupFd": 0, "granted": GRANTED, "notes": ["one", "two"]}
 GOOD = {**BEGUN, "result": RESULT, "results": [{"seq": 1, "call": "a", "command": ["b"], "result": RESULT}],
         "killed": [{"call": "a", "command": ["x", "y"]}], "detached": 2, "woken": 3,

@@ -30,7 +30,7 @@ newer() { nm -D --undefined-only --with-symbol-versions "$lib" | grep -oE '[a-z_
 nothing "... of libsystemd no more than version 257 has" newer
 speaks() { nm -D --undefined-only "$lib" | grep -wE 'v?f?printf|puts|fputs|putchar|perror|syslog|stdout|stderr|exit|abort|__assert_fail' || true; }
 nothing "it neither prints nor exits" speaks
-state() { objdump -t "$lib" | grep -E ' O \.(data|bss|tdata|tbss)\b' | grep -v '\.data\.rel\.ro\|completed\.0$\|__dso_handle$' || true; }
+state() { objdump -t "$lib" | grep -E ' O \.(data|bss|tdata|tbss)\b' | grep -v '\.data\.rel\.ro\|completed\.0$\|\s0000000000000000 ' || true; }
 nothing "it has no state" state
 
 cat >"$work/all.c" <<'C'
