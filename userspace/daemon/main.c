@@ -13,6 +13,7 @@
  *				decision is pure
  *	pressure.c reclaim.c	how things stand, and freeing memory
  *	watch.c			who is told
+ *	peer.c			who is connected, and how much of our time they have
  *	adopt.c record.c	taking over from a daemon that was killed
  *	manager.c scope.c	the pool that all of it is in
  *

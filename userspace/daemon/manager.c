@@ -17,6 +17,7 @@
 #include "kernel.h"
 #include "log.h"
 #include "notes.h"
+#include "peer.h"
 #include "pins.h"
 #include "scheduler.h"
 #include "scope.h"
@@ -59,6 +60,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 		return NULL;
 	m->stopping = true;
 	agentcg_watch_remove(m, NULL);
+	agentcg_peer_free_all(m);
 	sd_varlink_server_unref(m->server);
 	sd_event_source_disable_unref(m->exit_source);
 	free(m->links);

@@ -20,6 +20,7 @@ struct call;
 struct history;
 struct kernel;
 struct notes;
+struct peer;
 struct scheduler;
 struct session;
 struct watcher;
@@ -29,6 +30,7 @@ struct manager {
 	sd_varlink_server *server;
 	sd_varlink **links;		/* its connections; not references */
 	size_t nr_links;
+	struct peer *peers;		/* whose they are */
 	sd_event_source *exit_source;
 	sd_event_source *kernel_source;	/* events of the policy */
 	sd_event_source *pins_source;	/* whether it is still pinned */

@@ -7,6 +7,7 @@
 #include "io-agentcg.h"
 #include "log.h"
 #include "notes.h"
+#include "peer.h"
 #include "priority.h"
 #include "session.h"
 #include "watch.h"
@@ -167,7 +168,7 @@ static int on_connect(sd_varlink_server *server, sd_varlink *link, void *userdat
 		return -ENOMEM;
 	m->links = links;
 	m->links[m->nr_links++] = link;
-	return 0;
+	return agentcg_peer_connect(m, link);
 }
 
 /* A call lives as long as its connection, unless it is detached. */
@@ -180,6 +181,7 @@ static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *use
 	for (size_t i = 0; i < m->nr_links; i++)
 		if (m->links[i] == link)
 			m->links[i--] = m->links[--m->nr_links];
+	agentcg_peer_disconnect(m, link);
 	agentcg_watch_remove(m, link);
 	for (uint32_t i = 0; i < m->nr_calls; i++) {
 		struct call *c = m->calls[i];
