@@ -168,7 +168,8 @@ static int on_connect(sd_varlink_server *server, sd_varlink *link, void *userdat
 		return -ENOMEM;
 	m->links = links;
 	m->links[m->nr_links++] = link;
-	return agentcg_peer_connect(m, link);
+	(void)agentcg_peer_connect(m, link);	/* else the library serves it */
+	return 0;
 }
 
 /* A call lives as long as its connection, unless it is detached. */
