@@ -3,7 +3,7 @@
  * agentcgd: sessions and tool calls of AI agents, each in a cgroup of its own.
  *
  *	varlink.c, method-*.c	what clients ask for
- *	intake.c quota.c pause.c	no more of it than is good for the others (pure)
+ *	intake.c quota.c		no more of it than is good for the others (pure)
  *	grant.c			what they get of it (pure)
  *	session.c call.c	the groups, and their slots in the policy
  *	learn.c history.c	what earlier calls needed; predict.c is pure
@@ -17,6 +17,7 @@
  *	pressure.c reclaim.c	how things stand, and freeing memory
  *	watch.c			who is told
  *	alert.c gauge.c		... when memory runs short (pure)
+ *	peer.c			who is connected, and how much of our time they have
  *	adopt.c record.c	taking over from a daemon that was killed
  *	manager.c scope.c	the pool that all of it is in
  *

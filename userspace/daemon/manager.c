@@ -19,6 +19,7 @@
 #include "kernel.h"
 #include "log.h"
 #include "notes.h"
+#include "peer.h"
 #include "pins.h"
 #include "scheduler.h"
 #include "scope.h"
@@ -67,7 +68,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 	m->admission = agentcg_admission_free(m->admission);
 	sd_event_source_disable_unref(m->alerts.source);
 	sd_event_source_disable_unref(m->think.source);
-	agentcg_pause_done(&m->pauses);
+	agentcg_peer_free_all(m);
 	sd_varlink_server_unref(m->server);
 	sd_event_source_disable_unref(m->exit_source);
 	free(m->links);

@@ -13,7 +13,6 @@
 #include "agentcg_follow.h"
 #include "alert.h"
 #include "declare.h"
-#include "pause.h"
 #include "policy.h"
 #include "quota.h"
 #include "think.h"
@@ -30,6 +29,7 @@ struct habit_store;
 struct history;
 struct kernel;
 struct notes;
+struct peer;
 struct scheduler;
 struct session;
 struct watcher;
@@ -40,7 +40,7 @@ struct manager {
 	struct connection *links;	/* its connections; not references */
 	size_t nr_links;
 	struct quota quota;		/* of requests */
-	struct pauses pauses;		/* of those who sent too many */
+	struct peer *peers;		/* whose they are */
 	sd_event_source *exit_source;
 	sd_event_source *kernel_source;	/* events of the policy */
 	sd_event_source *pins_source;	/* whether it is still pinned */

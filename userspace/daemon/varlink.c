@@ -9,6 +9,7 @@
 #include "io-agentcg.h"
 #include "log.h"
 #include "notes.h"
+#include "peer.h"
 #include "priority.h"
 #include "session.h"
 #include "watch.h"
@@ -181,6 +182,7 @@ static int on_connect(sd_varlink_server *server, sd_varlink *link, void *userdat
 	m->links = links;
 	m->links[m->nr_links++] = (struct connection){ link, sd_varlink_get_fd(link) };
 	agentcg_intake_watch(sd_varlink_get_fd(link));
+	(void)agentcg_peer_connect(m, link);	/* else the library serves it */
 	return 0;
 }
 
@@ -197,6 +199,7 @@ static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *use
 		agentcg_intake_forget(m->links[i].fd);
 		m->links[i--] = m->links[--m->nr_links];
 	}
+	agentcg_peer_disconnect(m, link);
 	agentcg_watch_remove(m, link);
 	agentcg_admission_forget(m, link);
 	for (uint32_t i = 0; i < m->nr_calls; i++) {
@@ -268,11 +271,8 @@ static int on_method(sd_varlink *link, sd_json_variant *parameters, sd_varlink_m
 	}
 	if (m->policy.requests_per_second &&
 	    !agentcg_quota_take(&m->quota, uid, now_usec(CLOCK_MONOTONIC), m->policy.requests_per_second,
-				methods[i].cost)) {
-		r = agentcg_reply_limit(link, "requests of one user per second", m->policy.requests_per_second);
-		agentcg_pause(&m->pauses, link);
-		return r;
-	}
+				methods[i].cost))
+		return agentcg_reply_limit(link, "requests of one user per second", m->policy.requests_per_second);
 	return methods[i].method(link, parameters, flags, userdata);
 }
 

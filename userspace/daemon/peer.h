@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who is connected, and what they cost: all connections of a user together have
+ * a part of the daemon's time.  Who has used it up is not read from for a while,
+ * so that a flood waits where it came from and the others do not.
+ */
+#ifndef _AGENTCG_PEER_H
+#define _AGENTCG_PEER_H
+
+#include "manager.h"
+
+/* The connection is served by us from now on, not by the library.  Negative errno: it is as it was. */
+int agentcg_peer_connect(struct manager *m, sd_varlink *link);
+/* Before the link is freed. */
+void agentcg_peer_disconnect(struct manager *m, sd_varlink *link);
+/* All of them. */
+void agentcg_peer_free_all(struct manager *m);
+
+#endif
