@@ -307,6 +307,7 @@ int agentcg_admission_ask(sd_varlink *link, struct begin *b, int *ret)
 	struct shortage lack;
 	int r;
 
+	*ret = 0;
 	b->arrival = ++a->arrivals;
 	agentcg_usage_forget(&a->usage);
 	agentcg_lack_look(b, &a->usage, &lack);

@@ -30,8 +30,8 @@ int agentcg_admission_new(struct manager *m, struct admission **ret);
 struct admission *agentcg_admission_free(struct admission *a);
 
 /*
- * 0: @b may begin.  1: it waits, its client will hear of it.  2: it was refused
- * by an error on @link, and *@ret is what to return.  Or negative errno.
+ * 0: @b may begin.  1: it waits, its client will hear of it; return *@ret, 0.
+ * 2: it was refused by an error on @link, return *@ret.  Or negative errno.
  */
 int agentcg_admission_ask(sd_varlink *link, struct begin *b, int *ret);
 
