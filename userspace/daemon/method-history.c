@@ -68,6 +68,9 @@ METHOD(get_history)
 	r = sd_varlink_dispatch(link, parameters, table, &p);
 	if (r)
 		return r;
+	/* The last rows are not in the database yet. */
+	if (m->history)
+		agentcg_history_fold(m->history);
 	if (p.command && !sd_json_variant_is_null(p.command) && !is_list_of_strings(p.command))
 		return sd_varlink_error_invalid_parameter_name(link, "command");
 	if (p.uid != AGENTCG_NONE && p.uid >= UINT32_MAX)
