@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # libagentcg with the real daemon: c.c against what is installed, as root and as a user without rights, and with the
 # sanitizers; and the example of its README.
-# vm: --boot system --accel icount --memory 2G --timeout 300
+# vm: --boot sdk --accel icount --memory 2G --timeout 300
 set -u
 . tests/sdk/lib.sh
 built=$out/tests

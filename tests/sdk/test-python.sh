@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The Python SDK with the real daemon, as root and as a user without rights: python.py, whose lines are numbered here.
-# vm: --boot system --accel icount --memory 2G --timeout 400
+# vm: --boot sdk --accel icount --memory 2G --timeout 400
 set -u
 . tests/sdk/lib.sh
 sdk=userspace/sdk/python

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # A hostile client: what it tries is refused with the documented error, and changes nothing. The checks are in refused.py.
-# vm: --boot system --accel icount --memory 2G --timeout 240
+# vm: --boot trust --accel icount --memory 2G --timeout 240
 set -u
 . tests/system/lib.sh
 load_module

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The daemon is killed before each system call of a call's begin and end, one after another: kill.py.
-# vm: --boot system --accel icount --memory 2G --timeout 300
+# vm: --boot trust --accel icount --memory 2G --timeout 300
 set -u
 . tests/system/lib.sh
 load_module

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # What a user can do to others, to the policy and to the daemon: nothing. The checks are in security.py and hostile.py.
-# vm: --boot system --accel icount --memory 2G --timeout 240
+# vm: --boot trust --accel icount --memory 2G --timeout 240
 set -u
 . tests/system/lib.sh
 load_module
