@@ -208,7 +208,6 @@ static void on_input(struct file *file, bool only_stdin)
 	}
 	leaf = a->open;
 	a->open = 0;
-	bpf_map_delete_elem(&unnamed, &leaf);
 	tell(AGENTCG_START_DONE, slot, leaf, agentcg_follow_key(slot, a->serial), NULL);
 }
 

@@ -106,11 +106,15 @@ int agentcg_attachment_make_leaf(struct session *s, uint32_t slot, const struct 
 
 static int make_spare(struct attachment *a, struct call **ret)
 {
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *command = NULL;
 	struct call_grant granted;
 	struct call_birth birth = {
 		.grant = &granted, .kind = "", .declared = AGENTCG_NONE, .placed = true,
 	};
 
+	if (sd_json_variant_new_array(&command, NULL, 0) < 0)
+		return -ENOMEM;
+	birth.command = command;	/* not known yet */
 	grant(a->session, "", NULL, &granted);
 	granted.memory = 0;	/* nothing is kept free for it yet */
 	return agentcg_attachment_make_leaf(a->session, a->slot, &birth, ret);
@@ -363,6 +367,10 @@ int agentcg_attachment_open(struct manager *m, char *why)
 		snprintf(why, AGENTCG_WHY_MAX, "this takes the kernel's help: %.400s", m->reason);
 		return -EOPNOTSUPP;
 	}
+	/* Each command is moved: at some 20 ms a time without this. */
+	r = agentcg_cgroup_favor_dynmods();
+	if (r < 0)
+		agentcg_log(LOG_WARNING, "cannot mount cgroup v2 with favordynmods (%s): attached processes start slowly", strerror(-r));
 	r = agentcg_follow_open(&m->follow, find_exe(buf), on_start, m, why);
 	if (r < 0)
 		return -EOPNOTSUPP;
@@ -430,6 +438,7 @@ static struct call *agent_of(struct session *s)
 static int make_home(struct session *s, struct call **ret)
 {
 	struct call_wish wish = { .agent = true, .priority = AGENTCG_UNSET_PRIORITY, .intent = AGENTCG_INTENT_NONE };
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *command = NULL;
 	struct call_grant granted;
 	struct call_birth birth = {
 		.agent = true, .grant = &granted, .kind = "", .declared = AGENTCG_NONE, .placed = true,
@@ -437,8 +446,11 @@ static int make_home(struct session *s, struct call **ret)
 	struct notes notes = {};
 	int r = check_quota(s);
 
+	if (!r && sd_json_variant_new_array(&command, NULL, 0) < 0)
+		r = -ENOMEM;
 	if (r < 0)
 		return r;
+	birth.command = command;
 	agentcg_call_grant(s, s->uid, NULL, 0, &wish, &granted, &notes);
 	/* It is not the session's end that ends it. */
 	granted.detach = true;

@@ -283,7 +283,7 @@ int agentcg_call_new(struct session *s, const struct call_birth *birth, struct c
 	c->command = sd_json_variant_ref(birth->command);
 	c->declared = birth->declared;
 	c->arrival = birth->arrival;
-	snprintf(c->group, sizeof(c->group), "%s", birth->group);
+	snprintf(c->group, sizeof(c->group), "%s", birth->group ?: "");
 	snprintf(c->kind, sizeof(c->kind), "%s", birth->kind);
 	c->started_usec = now_usec(CLOCK_BOOTTIME);
 	c->began_usec = now_usec(CLOCK_REALTIME);

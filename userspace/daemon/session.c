@@ -420,6 +420,7 @@ int agentcg_session_build(struct session *s, sd_json_variant **ret)
 		SD_JSON_BUILD_PAIR_STRING("name", s->name),
 		SD_JSON_BUILD_PAIR_STRING("cgroup", path),
 		SD_JSON_BUILD_PAIR_UNSIGNED("uid", s->uid),
+		SD_JSON_BUILD_PAIR_CONDITION(s->anchor.pid != 0, "pid", SD_JSON_BUILD_UNSIGNED(s->anchor.pid)),
 		SD_JSON_BUILD_PAIR_UNSIGNED("priority", s->grant.priority),
 		SD_JSON_BUILD_PAIR_CONDITION(s->grant.budget != AGENTCG_NONE, "budget",
 					     SD_JSON_BUILD_UNSIGNED(s->grant.budget)),

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <mntent.h>
 #include <sys/stat.h>
+#include <sys/mount.h>
 #include <sys/xattr.h>
 
 /* Bytes that any read of a cgroup file returns at once, if there are so many. */
@@ -268,4 +269,51 @@ int agentcg_cgroup_get_note(int dirfd, char **ret)
 int agentcg_cgroup_set_note(int dirfd, const char *text)
 {
 	return fsetxattr(dirfd, AGENTCG_CGROUP_XATTR, text, strlen(text), 0) < 0 ? -errno : 0;
+}
+
+/* The options of the mount at @mount ("rw,nsdelegate"), of its file system. */
+static int read_options(const char *mount, char *buf, size_t size)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
+	_cleanup_free_ char *line = NULL;
+	char at[PATH_MAX];
+	size_t len = 0;
+
+	if (!f)
+		return -errno;
+	while (getline(&line, &len, f) > 0) {
+		const char *rest = strstr(line, " - cgroup2 ");
+
+		if (!rest || sscanf(line, "%*s %*s %*s %*s %4095s", at) != 1 || !streq(at, mount))
+			continue;
+		rest = strrchr(rest, ' ');
+		snprintf(buf, size, "%s", rest + 1);
+		buf[strcspn(buf, "\n")] = 0;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int agentcg_cgroup_favor_dynmods(void)
+{
+	_cleanup_free_ char *mount = NULL;
+	_cleanup_close_ int fd = -1;
+	char options[512], *save = NULL;
+	int r = agentcg_cgroup_mount(&mount);
+
+	if (!r)
+		r = read_options(mount, options, sizeof(options));
+	if (r < 0 || strstr(options, "favordynmods"))
+		return r;
+	fd = fspick(AT_FDCWD, mount, FSPICK_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* What is not said again is taken away. */
+	for (char *o = strtok_r(options, ",", &save); o; o = strtok_r(NULL, ",", &save))
+		if (!streq(o, "rw") && fsconfig(fd, FSCONFIG_SET_FLAG, o, NULL, 0) < 0)
+			return -errno;
+	if (fsconfig(fd, FSCONFIG_SET_FLAG, "favordynmods", NULL, 0) < 0 ||
+	    fsconfig(fd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+		return -errno;
+	return 0;
 }

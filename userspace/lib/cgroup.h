@@ -47,6 +47,11 @@ int agentcg_cgroup_kill(int dirfd);
 int agentcg_cgroup_freeze(int dirfd, bool freeze);
 /* Moves a process (@pid 0: the caller). */
 int agentcg_cgroup_attach(int dirfd, pid_t pid);
+/*
+ * Mounts cgroup v2 anew with "favordynmods" added: moving a process then locks that
+ * process alone and does not wait for an RCU grace period (kernel/cgroup/cgroup.c).
+ */
+int agentcg_cgroup_favor_dynmods(void);
 /* Removes the empty group @name in @dirfd and empty groups below it. */
 int agentcg_cgroup_remove(int dirfd, const char *name);
 
