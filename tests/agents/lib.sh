@@ -3,9 +3,6 @@
 # Shared by the suites with the agents' own tools, in a guest: the real tools, unmodified, as a user without rights; a model
 # on loopback that plays a scenario; the daemon; hooks as "agentcg hook install" writes them.
 
-# Whose calls are placed in leaves of their own whatever the model writes; of the others only hooks are there, which tell.
-placed=${AGENTS_PLACED-claude}
-
 tools=$PWD/build/cache/agents
 if [ ! -x "$tools/bin/node" ] || [ -e "$tools/missing" ]; then
 	echo "1..0 # SKIP the agents' tools are not here: $(cat "$tools/missing" 2>/dev/null || echo "tests/agents/prepare fetches them")"
@@ -15,12 +12,8 @@ fi
 
 user=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 
-# is_placed TOOL
-is_placed() { [[ " $placed " == *" $1 "* ]]; }
-
 # set_up TOOL: the daemon, an agentcg that is installed, an empty home, the model with the scenario for this tool
 set_up() {
-	local tool=$1 scenario=tests/agents/session.json
 	load_module
 	# The flood and what never ends are ended by the policy alone: nobody asks for anything.
 	policy <<-X
@@ -35,13 +28,14 @@ set_up() {
 	start_daemon
 	mkdir -p "$work/usr/bin" "$work/usr/libexec/agentcg" "$work/project" "$work/home"
 	cp "$agentcg" "$work/usr/bin/"
+	# The daemon knows agentcg by the file that is beside it.
+	mount --bind "$work/usr/bin/agentcg" "$agentcg"
 	ln -s ../../bin/agentcg "$work/usr/libexec/agentcg/shell-prefix"
 	chown 65534:65534 "$work/project" "$work/home"
 	agentcg=$work/usr/bin/agentcg
 	export HOME=$work/home PATH=$tools/bin:$work/usr/bin:$PATH
-	is_placed "$tool" || scenario=tests/agents/wrapped.json
 	# Login shells set a PATH of their own.
-	sed "s|AGENTCG|$agentcg|g" $scenario >"$work/scenario.json"
+	sed "s|AGENTCG|$agentcg|g" tests/agents/session.json >"$work/scenario.json"
 	python3 tests/agents/model.py "$work/scenario.json" --log "$work/log" >"$work/url" &
 	model=$!
 	eventually 60 test -s "$work/url" || { echo "Bail out! the model does not start"; exit 1; }
@@ -89,7 +83,7 @@ judge() {
 	session=${session% *}
 	no_session() { [ "$(status '.sessions | length')" = 0 ]; }
 	check "... and ends with the agent" eventually 30 no_session
-	if is_placed "$tool"; then judge_session; else judge_wrapped; fi
+	judge_session
 }
 
 # session.json: an ordinary command, a flood, a daemon left behind, one that never ends, an ordinary one
@@ -109,15 +103,4 @@ judge_session() {
 	like "an ordinary command afterwards" "$(said 5)" "the last command ran"
 	is "one call was killed for memory, one for its time" "$(grep -cE 'tool-[0-9]+: oom:' "$work/daemon.log") $(grep -cE 'tool-[0-9]+: timeout:' "$work/daemon.log")" "1 1"
 	is "... each of them once told" "$(jq -r '(.results + .context)[]' "$work/log" | grep -c 'agentcg: `')" 2
-}
-
-# wrapped.json: the model itself runs its flood by agentcg run, in the session that the hook has opened
-judge_wrapped() {
-	skip "each command in a leaf of its own" "$tool has no prefix: its calls are placed by AttachSession, which is not there yet"
-	is "the model saw the session to its end" "$(jq -s 'map(.turn) | max' "$work/log")" 3
-	like "an ordinary command is as ever" "$(said 1)" "the ordinary command ran"
-	is "... nothing is told of it" "$(told 1 | grep -c agentcg)" 0
-	like "the flood: the model is told in its own context" "$(told 2)" "agentcg: .*python3 .*killed: out of memory.* peak .* of limit 150 MiB"
-	like "an ordinary command afterwards" "$(said 3)" "the last command ran"
-	is "one call was killed for memory" "$(grep -cE 'tool-[0-9]+: oom:' "$work/daemon.log")" 1
 }

@@ -50,10 +50,10 @@ def everything():
 
 
 @contextlib.contextmanager
-def unchanged(text):
+def unchanged(text, seconds=10):
     before = everything()
     yield
-    end = time.monotonic() + 10
+    end = time.monotonic() + seconds
     while everything() != before and time.monotonic() < end:
         time.sleep(0.1)     # connections that were closed
     after = everything()
@@ -167,7 +167,7 @@ def message(method, parameters):
 def messages():
     """Each on a connection of its own, which the daemon closes where it cannot know what comes next.
 
-    Not 1e999: to sd-json that is null, which stands for what is not said.
+    Not 1e999, nor a number of 10,000 digits: to sd-json these are null, which stands for what is not said.
     """
     name = b'{"name":"%s"}'
     attempts = {
@@ -183,7 +183,6 @@ def messages():
         "parameters that are a list": message(b"OpenSession", b'["x"]'), "parameters that are text": message(b"OpenSession", b'"x"'),
         "a name that is a number": message(b"OpenSession", b'{"name":1}'), "no name": message(b"OpenSession", b"{}"),
         "NaN": message(b"OpenSession", b'{"name":"y","priority":NaN}'), "1.5": message(b"OpenSession", b'{"name":"y","priority":1.5}'),
-        "a number of 10,000 digits": message(b"OpenSession", b'{"name":"y","budget":' + b"9" * 10000 + b"}"),
         "brackets, 100,000 deep": message(b"BeginCall", b'{"intent":' + b"[" * 100000 + b"]" * 100000 + b"}"),
         "objects, 20,000 deep": message(b"BeginCall", b'{"intent":' + b'{"a":' * 20000 + b"1" + b"}" * 20000 + b"}"),
         "a name of a megabyte": message(b"OpenSession", name % (b"a" * (1 << 20))),
@@ -225,7 +224,7 @@ def held_open():
 
 def flood(call):
     """8 connections of one user that never read: another user's calls begin and end, soon."""
-    with unchanged("a flood"):
+    with unchanged("a flood", 90):    # what it has sent is read first, in its user's part of the time
         pid = os.fork()
         if not pid:
             links = [Link(BOB) for _ in range(8)]
