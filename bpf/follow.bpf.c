@@ -32,11 +32,6 @@ char LICENSE[] SEC("license") = "GPL";
 #define EEXIST	17
 #define ENOSPC	28
 
-extern struct task_struct *bpf_task_acquire(struct task_struct *p) __ksym;
-extern void bpf_task_release(struct task_struct *p) __ksym;
-extern void bpf_rcu_read_lock(void) __ksym;
-extern void bpf_rcu_read_unlock(void) __ksym;
-
 const volatile struct agentcg_follow_config settings;
 
 struct {
@@ -376,7 +371,8 @@ int attach(struct agentcg_follow_arg *arg)
 	int i;
 
 	arg->result = -EINVAL;
-	if (!a || (home && arg->kind != AGENTCG_FOLLOW_SHELL && arg->kind != AGENTCG_FOLLOW_FRAMEWORK))
+	if (!a || (home && arg->kind != AGENTCG_FOLLOW_SHELL &&
+		   arg->kind != AGENTCG_FOLLOW_FRAMEWORK))
 		return 0;
 	if (home) {
 		a->open = 0;
@@ -434,7 +430,7 @@ static __s64 answer(struct agentcg_attachment *a, __u64 key, __u64 leaf)
 	__u64 open = leaf ?: a->home;
 
 	if (a->kind == AGENTCG_FOLLOW_SHELL && agentcg_follow_key(key >> 48, a->serial) == key &&
-	    __sync_val_compare_and_swap(&a->open, AGENTCG_LEAF_WANTED, open) == AGENTCG_LEAF_WANTED && leaf)
+	    __sync_bool_compare_and_swap(&a->open, AGENTCG_LEAF_WANTED, open) && leaf)
 		bpf_map_update_elem(&unnamed, &leaf, &key, BPF_ANY);
 	return agentcg_wake(key, leaf);
 }

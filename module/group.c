@@ -319,6 +319,7 @@ int agentcg_group_set_procs(u64 id, unsigned int fd)
 	scoped_guard(spinlock_irqsave, &groups_lock) {
 		group = group_find(id);
 		if (group && !group->procs) {
+			/* Pairs with agentcg_group_procs(): the file is whole. */
 			smp_store_release(&group->procs, file);
 			file = NULL;
 		}
@@ -338,6 +339,7 @@ struct file *agentcg_group_procs(u64 id)
 	group = group_find(id);
 	if (!group)
 		return NULL;
+	/* Pairs with agentcg_group_set_procs(). */
 	file = smp_load_acquire(&group->procs);
 	return file ? get_file(file) : NULL;
 }

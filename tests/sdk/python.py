@@ -302,6 +302,26 @@ def results(s, client):
     check("... ends with it", eventually(lambda: f"{NAME}-tied" not in [x.name for x in client.status().sessions]))
 
 
+def placed(s, client):
+    with subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as shell:
+        pid_fd = os.pidfd_open(shell.pid)
+        name = f"{NAME}-attached"
+        try:
+            attached = client.attach_session(pid_fd, name)
+        except agentcg.NotSupported as e:
+            check("no kernel to attach by: in words", "kernel" in str(e), e)
+            return
+        finally:
+            os.close(pid_fd)
+        equal("a shell is attached", (attached.session, attached.call, attached.kind), (name, f"{name}/agent", "shell"))
+        shell.stdin.write("cat /proc/self/cgroup\n")
+        shell.stdin.flush()
+        like("... its command has a leaf", shell.stdout.readline(), f"session-{name}/tool-")
+        bought = client.create_ticket(["make"], session=name, intent=Intent(memory="44Mi"))
+        check("a ticket", len(bought.ticket) == 32 and bought.call.startswith(f"{name}/tool-") and bought.expires_usec > 0, bought)
+        client.close_session(name, kill=True)
+
+
 def waiting(s, client):
     first = s.begin_call(["first"], group="g")
     equal("a call of a group", [c.group for c in client.status().calls if c.call == first.name], ["g"])
@@ -449,6 +469,23 @@ async def aio_results(s, client):
     check("a session that is tied to a process ends with it", True)
 
 
+async def aio_placed(s, client):
+    process = await asyncio.create_subprocess_exec("sleep", "627")
+    pid_fd = os.pidfd_open(process.pid)
+    name = f"{NAME}-attached-aio"
+    try:
+        equal("a process is attached", (await client.attach_session(pid_fd, name, kind="framework")).kind, "framework")
+        like("a ticket", [(await client.create_ticket(session=name)).ticket], "^[0-9a-f]{32}$")
+        await client.close_session(name, kill=True)
+    except agentcg.NotSupported as e:
+        check("no kernel to attach by: in words", "kernel" in str(e), e)
+    finally:
+        os.close(pid_fd)
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
 async def aio_waiting(s, client):
     first = await s.begin_call(["first"], group="g")
     task = asyncio.create_task(s.run(["true"], after=["g"]))
@@ -487,7 +524,7 @@ async def aio_restarts(s):
 async def aio():
     async with agentcg.aio.Session(f"{NAME}-aio", priority="normal") as s:
         client = s.client
-        for part in (aio_commands(s, client), aio_by_hand(s, client), aio_results(s, client), aio_waiting(s, client),
+        for part in (aio_commands(s, client), aio_by_hand(s, client), aio_results(s, client), aio_placed(s, client), aio_waiting(s, client),
                      aio_parallel(s), aio_restarts(s)):
             await part
             print(f"at {time.monotonic():.0f} s", flush=True)
@@ -503,7 +540,7 @@ def main():
     with agentcg.Session(NAME, priority="normal") as s:
         client = s.client
         for part in (lambda: commands(s), lambda: outcomes(s), lambda: refusals(s, client), lambda: declared(s, client),
-                     lambda: by_hand(s, client), lambda: results(s, client), lambda: waiting(s, client),
+                     lambda: by_hand(s, client), lambda: results(s, client), lambda: placed(s, client), lambda: waiting(s, client),
                      lambda: history(client), lambda: parallel(s), lambda: restarts(s)):
             part()
             print(f"at {time.monotonic():.0f} s", flush=True)

@@ -104,7 +104,7 @@ def shells():
     say(len(third) == 2 and len(set(third)) == 1, "sessions and orphans of its own do not leave it", third)
     s.run("sleep 700 >/dev/null 2>&1 &")
     fourth = leaves(s.run(OWN))
-    say(any("sleep" in c["command"] for c in calls(name).values()), "what goes on in the background keeps its call", calls(name))
+    say(eventually(lambda: any("sleep" in c["command"] for c in calls(name).values())), "what goes on in the background keeps its call", calls(name))
     say(fourth and not [c for c in calls(name) if c.endswith(fourth[0].split("/")[1]) and calls(name)[c]["memoryCurrent"] is None],
         "... and later calls are others", fourth)
     with open("/tmp/bulk", "w") as f:
@@ -214,12 +214,14 @@ def tickets():
 
 
 def restart(s, name):
-    before = leaves(s.run(f"sleep 600 >/dev/null & {OWN}"))
+    s.run("sleep 600 >/dev/null &")
+    eventually(lambda: any("600" in c["command"] for c in calls(name).values()))
+    before = leaves(s.run(OWN))
     print("restart", flush=True)
     sys.stdin.readline()
     after = leaves(s.run(OWN))
     say(len(after) == 1 and "/tool-" in after[0] and after != before, "a daemon that was killed and started again goes on with it", (before, after))
-    say(any("sleep" in c["command"] for c in calls(name).values()), "... and knows what went on meanwhile", calls(name))
+    say(any("600" in c["command"] for c in calls(name).values()), "... and knows what went on meanwhile", calls(name))
 
 
 def refusals():

@@ -619,6 +619,8 @@ void agentcg_attachment_forget(struct call *c)
 	if (!m->follow || !c->placed)
 		return;
 	agentcg_follow_forget(m->follow, c->follower, c->id);
+	if (*c->ticket.text)
+		agentcg_follow_remove_ticket(m->follow, &c->ticket);
 	for (uint32_t i = 0; i < AGENTCG_MAX_ATTACHMENTS; i++) {
 		struct attachment *a = m->attachments[i];
 

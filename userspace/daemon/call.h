@@ -66,6 +66,7 @@ struct call {
 	bool terminals;			/* its shells are attached too */
 	bool ours;			/* one of our hooks: there is nothing to tell of it */
 	uint32_t follower;		/* slot of the attachment */
+	struct agentcg_ticket_name ticket;	/* "": it has none, or not any more */
 
 	bool ending;
 	bool oom_told;

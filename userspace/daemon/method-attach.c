@@ -133,17 +133,17 @@ static int on_expired(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static int issue(struct call *c, uid_t uid, struct agentcg_ticket_name *ret)
+static int issue(struct call *c, uid_t uid)
 {
 	const struct agentcg_ticket ticket = {
 		.leaf = c->id,
 		.expires = (now_usec(CLOCK_MONOTONIC) + TICKET_USEC) * NSEC_PER_USEC,
 		.uid = uid,
 	};
-	int r = make_name(ret);
+	int r = make_name(&c->ticket);
 
 	if (!r)
-		r = agentcg_follow_add_ticket(c->m->follow, ret, &ticket);
+		r = agentcg_follow_add_ticket(c->m->follow, &c->ticket, &ticket);
 	if (r < 0)
 		return r;
 	/* A little later than the kernel says no. */
@@ -166,7 +166,6 @@ static int create(sd_varlink *link, struct session *s, const struct ticket_param
 	struct prediction learned;
 	struct call_grant granted;
 	char text[AGENTCG_TICKET_LEN + 1] = "";
-	struct agentcg_ticket_name ticket;
 	struct call_birth birth = {
 		.grant = &granted, .kind = kind, .placed = true,
 		.declared = declared == AGENTCG_UNSET ? AGENTCG_NONE : declared,
@@ -187,8 +186,8 @@ static int create(sd_varlink *link, struct session *s, const struct ticket_param
 		return agentcg_reply_limit(link, "calls", s->nr_calls);
 	if (r < 0)
 		return r;
-	r = issue(c, s->uid, &ticket);
-	memcpy(text, ticket.text, AGENTCG_TICKET_LEN);
+	r = issue(c, s->uid);
+	memcpy(text, c->ticket.text, AGENTCG_TICKET_LEN);
 	if (r < 0) {
 		agentcg_call_end(c, NULL);
 		return r;

@@ -16,8 +16,9 @@ from typing import Any, AsyncIterator, Dict, List, Optional, Sequence, Set, Tupl
 
 from . import protocol
 from .launcher import Launch
-from .types import (AgentcgError, Closed, Completed, Declared, Event, Finished, Granted, Intent, Json, KindHistory, NoDaemon,
-                    NoSuchCall, NoSuchSession, Priority, ProtocolError, Result, Size, Status, Time, parse_time, read)
+from .types import (AgentcgError, Attachment, Closed, Completed, Declared, Event, Finished, Granted, Intent, Json, KindHistory,
+                    NoDaemon, NoSuchCall, NoSuchSession, Priority, ProtocolError, Result, Size, Status, Ticket, Time, parse_time,
+                    read)
 
 _Message = Tuple[Json, List[int]]
 
@@ -586,6 +587,15 @@ class Client:
         `command`: only for a call that does the same.  For those whose calls are begun by somebody else: a model's.
         """
         return Declared.from_json(await self.request("DeclareIntent", **protocol.declare_intent(session, intent, command)))
+
+    async def attach_session(self, pid_fd: int, name: Optional[str] = None, *, kind: Optional[str] = None) -> Attachment:
+        """Gives each call that this process of one's own starts a leaf; `kind`: "shell" or "framework", default: as it looks."""
+        return read(Attachment, await self._request("AttachSession", {"name": name, "kind": kind, "pidFd": 0}, [pid_fd]))
+
+    async def create_ticket(self, command: Union[str, Sequence[Any], None] = None, *, session: Optional[str] = None,
+                      intent: Optional[Intent] = None) -> Ticket:
+        """Begins a call for a command that cannot ask itself, as in a sandbox without sockets; good once, for a minute."""
+        return read(Ticket, await self.request("CreateTicket", **protocol.declare_intent(session, intent or Intent(), command)))
 
     async def close_session(self, name: str, *, kill: bool = False) -> Closed:
         """Kills what is left of it; `kill`: also its detached calls."""

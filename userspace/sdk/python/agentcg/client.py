@@ -14,8 +14,9 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Ty
 
 from . import protocol
 from .launcher import Launch
-from .types import (AgentcgError, Closed, Completed, Declared, Event, Finished, Granted, Intent, Json, KindHistory, NoDaemon,
-                    NoSuchCall, NoSuchSession, Priority, ProtocolError, Result, Size, Status, Time, parse_time, read)
+from .types import (AgentcgError, Attachment, Closed, Completed, Declared, Event, Finished, Granted, Intent, Json, KindHistory,
+                    NoDaemon, NoSuchCall, NoSuchSession, Priority, ProtocolError, Result, Size, Status, Ticket, Time, parse_time,
+                    read)
 
 
 class _Link:
@@ -607,6 +608,15 @@ class Client:
         `command`: only for a call that does the same.  For those whose calls are begun by somebody else: a model's.
         """
         return Declared.from_json(self.request("DeclareIntent", **protocol.declare_intent(session, intent, command)))
+
+    def attach_session(self, pid_fd: int, name: Optional[str] = None, *, kind: Optional[str] = None) -> Attachment:
+        """Gives each call that this process of one's own starts a leaf; `kind`: "shell" or "framework", default: as it looks."""
+        return read(Attachment, self._request("AttachSession", {"name": name, "kind": kind, "pidFd": 0}, [pid_fd]))
+
+    def create_ticket(self, command: Union[str, Sequence[Any], None] = None, *, session: Optional[str] = None,
+                      intent: Optional[Intent] = None) -> Ticket:
+        """Begins a call for a command that cannot ask itself, as in a sandbox without sockets; good once, for a minute."""
+        return read(Ticket, self.request("CreateTicket", **protocol.declare_intent(session, intent or Intent(), command)))
 
     def close_session(self, name: str, *, kill: bool = False) -> Closed:
         """Kills what is left of it; `kill`: also its detached calls."""

@@ -514,6 +514,28 @@ class Declared:
         return cls(Granted.from_json(value.get("granted")), [str(n) for n in value.get("notes") or []])
 
 
+@dataclass(frozen=True)
+class Attachment:
+    """A shell or framework whose calls get leaves without its doing."""
+
+    session: str
+    call: str
+    """That the process itself is in now."""
+    kind: str
+    """shell or framework"""
+    notes: List[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """For one command that cannot ask itself; "agentcg enter TICKET" moves who starts that into the call."""
+
+    ticket: str
+    call: str
+    expires_usec: int
+    notes: List[str] = field(default_factory=list)
+
+
 class Completed(subprocess.CompletedProcess):  # type: ignore[type-arg]
     """As subprocess.run() returns it, and the call's result."""
 
