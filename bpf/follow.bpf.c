@@ -64,13 +64,24 @@ struct {
 	__type(value, __u32);
 } leaves SEC(".maps");
 
-/* Leaves of shells' commands of which no program is known yet. */
+/*
+ * Who is a leaf's first program.  Frameworks set up a process and then exec what
+ * it is for, so the first few programs of the first process are told of.
+ */
+#define PROGRAMS_TOLD	4
+
+struct first {
+	__u64 key;
+	__u32 pid;		/* 0: nobody has been exec'd there yet */
+	__u32 told;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, AGENTCG_MAX_ATTACHMENTS);
+	__uint(max_entries, AGENTCG_MAX_CALLS);
 	__type(key, __u64);
-	__type(value, __u64);
-} unnamed SEC(".maps");
+	__type(value, struct first);
+} firsts SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -127,6 +138,13 @@ static __u64 take_spare(struct agentcg_attachment *a)
 	return 0;
 }
 
+static void expect_first(__u64 leaf, __u64 key, __u32 pid)
+{
+	struct first first = { .key = key, .pid = pid };
+
+	bpf_map_update_elem(&firsts, &leaf, &first, BPF_ANY);
+}
+
 static struct agentcg_attachment *attachment_of(struct task_struct *leader, __u32 *slot)
 {
 	struct agentcg_attached *at = bpf_task_storage_get(&attached, leader, NULL, 0);
@@ -150,7 +168,7 @@ static __u64 open_leaf(struct agentcg_attachment *a, __u32 slot)
 	leaf = take_spare(a);
 	a->open = leaf ?: AGENTCG_LEAF_WANTED;
 	if (leaf)
-		bpf_map_update_elem(&unnamed, &leaf, &key, BPF_ANY);
+		expect_first(leaf, key, 0);
 	tell(leaf ? AGENTCG_START_TAKEN : AGENTCG_START_WANTED, slot, leaf, key, NULL);
 	return a->open;
 }
@@ -257,6 +275,8 @@ static void start_program(struct task_struct *p, __u32 slot)
 		return;
 	key = agentcg_follow_key(slot, __sync_fetch_and_add(&a->serial, 1) + 1);
 	leaf = take_spare(a);
+	if (leaf)
+		expect_first(leaf, key, p->tgid);
 	tell(leaf ? AGENTCG_START_TAKEN : AGENTCG_START_WANTED, slot, leaf, key, p);
 	r = agentcg_place(p, leaf, leaf ? 0 : key);
 	if (r)
@@ -332,7 +352,8 @@ static void redeem(struct task_struct *p)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)
 {
-	__u64 cgroup = bpf_get_current_cgroup_id(), *key;
+	__u64 cgroup = bpf_get_current_cgroup_id();
+	struct first *first;
 	__u32 *slot;
 
 	if (is_agentcg(bprm)) {
@@ -350,10 +371,11 @@ int BPF_PROG(on_exec, struct task_struct *p, pid_t old_pid, struct linux_binprm 
 	slot = bpf_map_lookup_elem(&leaves, &cgroup);
 	if (!slot)
 		return 0;
-	key = bpf_map_lookup_elem(&unnamed, &cgroup);
-	if (key) {
-		tell(AGENTCG_START_EXEC, *slot, cgroup, *key, p);
-		bpf_map_delete_elem(&unnamed, &cgroup);
+	first = bpf_map_lookup_elem(&firsts, &cgroup);
+	if (first && first->told < PROGRAMS_TOLD && (!first->pid || first->pid == p->tgid)) {
+		first->pid = p->tgid;
+		first->told++;
+		tell(AGENTCG_START_EXEC, *slot, cgroup, first->key, p);
 	}
 	if (maybe_shell(p, bprm))
 		tell(AGENTCG_START_SHELL, *slot, cgroup, 0, p);
@@ -415,7 +437,7 @@ int forget(struct agentcg_follow_arg *arg)
 	__u64 id = arg->leaf;
 
 	bpf_map_delete_elem(&leaves, &id);
-	bpf_map_delete_elem(&unnamed, &id);
+	bpf_map_delete_elem(&firsts, &id);
 	arg->result = 0;
 	/* What else its shell starts for the command is a new one. */
 	a = bpf_map_lookup_elem(&attachments, &slot);
@@ -429,9 +451,10 @@ static __s64 answer(struct agentcg_attachment *a, __u64 key, __u64 leaf)
 {
 	__u64 open = leaf ?: a->home;
 
-	if (a->kind == AGENTCG_FOLLOW_SHELL && agentcg_follow_key(key >> 48, a->serial) == key &&
-	    __sync_bool_compare_and_swap(&a->open, AGENTCG_LEAF_WANTED, open) && leaf)
-		bpf_map_update_elem(&unnamed, &leaf, &key, BPF_ANY);
+	if (a->kind == AGENTCG_FOLLOW_SHELL && agentcg_follow_key(key >> 48, a->serial) == key)
+		__sync_val_compare_and_swap(&a->open, AGENTCG_LEAF_WANTED, open);
+	if (leaf)
+		expect_first(leaf, key, 0);
 	return agentcg_wake(key, leaf);
 }
 

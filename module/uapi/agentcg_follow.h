@@ -81,7 +81,7 @@ struct agentcg_ticket {
 enum agentcg_start_type {
 	AGENTCG_START_TAKEN	= 1,	/* a command began in a spare leaf */
 	AGENTCG_START_WANTED	= 2,	/* a command waits for a leaf with its key */
-	AGENTCG_START_EXEC	= 3,	/* the first program of a shell's command */
+	AGENTCG_START_EXEC	= 3,	/* the first process of a leaf has a program */
 	AGENTCG_START_DONE	= 4,	/* the shell reads its input again */
 	AGENTCG_START_SHELL	= 5,	/* a shell without a script began in a leaf */
 	AGENTCG_START_REDEEMED	= 6,	/* a ticket's leaf is in use */

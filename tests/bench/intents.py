@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import intents_attach
 import intents_cost
 import intents_hostile
 from figures import Figures
@@ -35,6 +36,7 @@ def grants(figures, runs):
 
 # What each guest of tests/bench/run measures.
 MACHINES = {"grants": grants, "launchers": intents_cost.launchers, "calls": intents_cost.calls,
+            "attach": intents_attach.attach,
             "hostile": intents_hostile.measure}
 
 
@@ -45,7 +47,7 @@ def main():
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--machine", choices=MACHINES, required=True, help="what this guest is to measure")
     args = parser.parse_args()
-    figures = Figures(["3.3a", "3.3b", "3.3c", "3.3d", "3.3e", "3.3f", "3.5a", "3.5b", "3.6"])
+    figures = Figures(["3.3a", "3.3b", "3.3c", "3.3d", "3.3e", "3.3f", "3.4", "3.4-missed", "3.5a", "3.5b", "3.6"])
     figures.load(args.out)
     MACHINES[args.machine](figures, args.runs)
     figures.write(args.out)

@@ -177,11 +177,17 @@ static void name_call(struct call *c, const struct agentcg_start *start)
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *words = NULL, *command = NULL;
 	struct call_grant granted;
 
+	bool script = agentcg_program_is_script(start->args, min_u64(start->args_size, AGENTCG_ARGS_MAX));
+
+	/* What a shell was told says more than what it came to in the end. */
+	if (c->scripted && !script)
+		return;
 	if (!start->args_size || parse_args(start->args, min_u64(start->args_size, AGENTCG_ARGS_MAX), &words) < 0 ||
 	    agentcg_command_trim(words, &command) < 0)
 		return;
 	sd_json_variant_unref(c->command);
 	c->command = TAKE_PTR(command);
+	c->scripted = script;
 	agentcg_command_kind(words, c->kind);
 	grant(c->session, c->kind, &c->grant, &granted);
 	if (agentcg_call_adjust(c, &granted) < 0)
@@ -304,7 +310,7 @@ static void on_start(const struct agentcg_start *start, void *userdata)
 			on_wanted(a, start);
 		break;
 	case AGENTCG_START_EXEC:
-		if (c && c->placed && !*c->kind)
+		if (c && c->placed && !c->ours)
 			name_call(c, start);
 		break;
 	case AGENTCG_START_DONE:

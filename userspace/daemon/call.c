@@ -220,7 +220,9 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct call *c = userdata;
 
-	agentcg_call_kill(c, AGENTCG_FATE_TIMEOUT);
+	/* Of one that has not begun the time has not, either. */
+	if (!c->spare)
+		agentcg_call_kill(c, AGENTCG_FATE_TIMEOUT);
 	return 0;
 }
 

@@ -64,6 +64,7 @@ struct call {
 	bool spare;			/* nothing has run in it yet */
 	bool open;			/* the line of commands may go on */
 	bool terminals;			/* its shells are attached too */
+	bool scripted;			/* its command is what a shell was told */
 	bool ours;			/* one of our hooks: there is nothing to tell of it */
 	uint32_t follower;		/* slot of the attachment */
 	struct agentcg_ticket_name ticket;	/* "": it has none, or not any more */

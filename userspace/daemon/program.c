@@ -76,6 +76,11 @@ bool agentcg_program_waits(const char *args, size_t size)
 	return true;
 }
 
+bool agentcg_program_is_script(const char *args, size_t size)
+{
+	return agentcg_program_is_shell(args, size) && !agentcg_program_waits(args, size);
+}
+
 bool agentcg_program_is_terminal(const char *args, size_t size)
 {
 	static const char *const terminals[] = { "tmux", "screen", "zellij", "script", "dtach", "abduco", NULL };

@@ -9,6 +9,8 @@
 bool agentcg_program_is_shell(const char *args, size_t size);
 /* A shell that has no script: it will read its commands. */
 bool agentcg_program_waits(const char *args, size_t size);
+/* A shell that has one, or a command: sh -c COMMAND. */
+bool agentcg_program_is_script(const char *args, size_t size);
 /* One that starts shells for somebody who types (tmux). */
 bool agentcg_program_is_terminal(const char *args, size_t size);
 

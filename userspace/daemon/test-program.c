@@ -25,6 +25,9 @@ int main(void)
 	tap_ok(!agentcg_program_waits(ARGS("bash\0-lc\0make")), "... nor in one word with others");
 	tap_ok(!agentcg_program_waits(ARGS("bash\0script.sh")), "... nor with a script");
 	tap_ok(!agentcg_program_waits(ARGS("bash\0-x\0script.sh")), "... after options");
+	tap_ok(agentcg_program_is_script(ARGS("bash\0-c\0make")), "... it is a script");
+	tap_ok(!agentcg_program_is_script(ARGS("bash\0-i")), "a shell that waits is none");
+	tap_ok(!agentcg_program_is_script(ARGS("make\0-c")), "nor is another program");
 	tap_ok(!agentcg_program_waits(ARGS("python3\0-i")), "what is no shell is not told commands");
 
 	tap_ok(agentcg_program_is_terminal(ARGS("tmux\0new-session\0-d")), "tmux starts shells for others");

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Figure 3.4: what it costs a shell that its commands are followed (agentcg session attach)."""
+import json
+import statistics
+import subprocess
+
+from guest import AGENTCG
+from intents_cost import whole_daemon
+
+PER_ROUND = 500
+ROUND = """round() {
+	local here from=${EPOCHREALTIME/./} i
+	here=$(</proc/self/cgroup)
+	read -r here < <(cat /proc/self/cgroup)
+	for ((i = 0; i < 200; i++)); do /bin/true; done
+	for ((i = 0; i < 40; i++)); do awk 'BEGIN { for (i = 0; i < 3000; i++) s += i }'; done
+	for ((i = 0; i < 20; i++)); do
+		bash -c '/bin/true; (/bin/true; setsid /bin/true; /bin/true) & /bin/true | /bin/true
+			[[ $(</proc/self/cgroup) == "$1" ]] || echo missed; wait' x "$here"
+		(setsid bash -c '/bin/true; [[ $(</proc/self/cgroup) == "$1" ]] || echo missed' x "$here" &)
+	done
+	echo took $((${EPOCHREALTIME/./} - from)) "$here"
+}
+"""
+
+
+class Shell:
+    def __init__(self):
+        self.process = subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.say(ROUND)
+
+    def say(self, text):
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def round(self):
+        """Seconds, how many were somewhere else, and where."""
+        self.say("round\n")
+        missed = 0
+        for line in self.process.stdout:
+            missed += line == "missed\n"
+            if line.startswith("took"):
+                return int(line.split()[1]) / 1e6, missed, line.split()[2]
+        raise SystemExit("bench: the shell is gone")
+
+
+def attach(figures, runs):
+    daemon = whole_daemon("[CPU]\nScheduler=none\n")
+    alone, followed = Shell(), Shell()
+    subprocess.run([AGENTCG, "session", "attach", "--session", "bench", str(followed.process.pid)], check=True, stdout=subprocess.DEVNULL)
+    alone.round()
+    followed.round()
+    took, missed, leaves = {alone: [], followed: []}, 0, set()
+    for _ in range(runs):
+        for shell in (alone, followed):
+            seconds, more, leaf = shell.round()
+            took[shell].append(seconds)
+            if shell is followed:
+                missed += more
+                leaves.add(leaf)
+    status = json.loads(subprocess.run([AGENTCG, "status", "--json"], check=True, capture_output=True).stdout)
+    missed += sum(a["unplaced"] for s in status["sessions"] for a in s.get("attached", []))
+    base = statistics.median(took[alone])
+    figures.add("3.4", f"{PER_ROUND} forks and execs below a shell: attached, of unattached", [s / base for s in took[followed]], "x", 1.1)
+    figures.add("3.4-missed", f"... of {PER_ROUND * runs}, not in the leaf of their line", [missed + runs - len(leaves)], "tasks", 0)
+    figures.add("3.4-alone", "... unattached, of their median", [s / base for s in took[alone]], "x")
+    for shell in (alone, followed):
+        shell.process.stdin.close()
+        shell.process.wait()
+    daemon.kill()
+    daemon.wait()
