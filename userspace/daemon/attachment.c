@@ -171,6 +171,31 @@ static int parse_args(const char *args, size_t size, sd_json_variant **ret)
 	return 0;
 }
 
+/* In the words of who asked for it, if a tool has wrapped them. */
+static int unwrap(sd_json_variant **words)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *list = NULL;
+	_cleanup_free_ char *script = NULL;
+	char *command;
+	int r;
+
+	if (sd_json_variant_elements(*words) != 3)
+		return 0;
+	script = strdup(sd_json_variant_string(sd_json_variant_by_index(*words, 2)));
+	if (!script)
+		return -ENOMEM;
+	command = agentcg_program_unwrap(script);
+	if (!command)
+		return 0;
+	r = sd_json_build(&list, SD_JSON_BUILD_ARRAY(SD_JSON_BUILD_STRING("sh"), SD_JSON_BUILD_STRING("-c"),
+						     SD_JSON_BUILD_STRING(command)));
+	if (r < 0)
+		return r;
+	sd_json_variant_unref(*words);
+	*words = TAKE_PTR(list);
+	return 0;
+}
+
 /* Its command is known: what it is called, and what it needs. */
 static void name_call(struct call *c, const struct agentcg_start *start)
 {
@@ -183,7 +208,7 @@ static void name_call(struct call *c, const struct agentcg_start *start)
 	if (c->scripted && !script)
 		return;
 	if (!start->args_size || parse_args(start->args, min_u64(start->args_size, AGENTCG_ARGS_MAX), &words) < 0 ||
-	    agentcg_command_trim(words, &command) < 0)
+	    (script && unwrap(&words) < 0) || agentcg_command_trim(words, &command) < 0)
 		return;
 	sd_json_variant_unref(c->command);
 	c->command = TAKE_PTR(command);

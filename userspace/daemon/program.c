@@ -96,3 +96,17 @@ bool agentcg_program_is_hook(const char *args, size_t size)
 
 	return streq(name_of(args, size, buf), "agentcg") && i < size && !strncmp(args + i, "hook", size - i);
 }
+
+char *agentcg_program_unwrap(char *script)
+{
+	char *from = strstr(script, "' EXIT\n"), *end;
+
+	if (strncmp(script, "shopt ", 6) || !from || !strstr(script, "( trap '"))
+		return NULL;
+	from += strlen("' EXIT\n");
+	/* What is longer than we get has no end. */
+	for (end = strstr(from, "\n)"); end; end = strstr(end + 1, "\n)"))
+		if (startswith(end, "\n); __code="))
+			*end = 0;
+	return from;
+}

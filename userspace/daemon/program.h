@@ -14,6 +14,11 @@ bool agentcg_program_is_script(const char *args, size_t size);
 /* One that starts shells for somebody who types (tmux). */
 bool agentcg_program_is_terminal(const char *args, size_t size);
 
+/*
+ * The command that a tool has wrapped in a @script of its own, which is cut to that; NULL: it is none that
+ * is known.  Gemini CLI: "shopt ...; ( trap '...' EXIT\nCOMMAND\n); __code=$?; exit $__code".
+ */
+char *agentcg_program_unwrap(char *script);
 /* agentcg hook */
 bool agentcg_program_is_hook(const char *args, size_t size);
 

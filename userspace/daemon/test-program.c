@@ -7,6 +7,15 @@
 
 #define ARGS(text)	text, sizeof(text)	/* words end with \0, as in /proc/PID/cmdline */
 
+static bool unwraps_to(const char *script, const char *wanted)
+{
+	char buf[512], *got;
+
+	strcpy(buf, script);
+	got = agentcg_program_unwrap(buf);
+	return wanted ? got && !strcmp(got, wanted) : !got;
+}
+
 int main(void)
 {
 	tap_ok(agentcg_program_is_shell(ARGS("/bin/bash")), "bash is a shell");
@@ -36,5 +45,9 @@ int main(void)
 	tap_ok(agentcg_program_is_hook(ARGS("/usr/bin/agentcg\0hook\0codex")), "our hook is ours");
 	tap_ok(!agentcg_program_is_hook(ARGS("agentcg\0run\0--\0make")), "agentcg run is a command like others");
 	tap_ok(!agentcg_program_is_hook(ARGS("agentcg")), "agentcg alone is no hook");
+	tap_ok(unwraps_to("shopt -u x; _b=/t; ( trap 'jobs -p > \"$_b\"' EXIT\nmake -j4\n); __code=$?; exit $__code", "make -j4"),
+	       "a tool's script: the command in it");
+	tap_ok(unwraps_to("shopt -u x; ( trap 'jobs' EXIT\necho \"\n)\" | cut", "echo \"\n)\" | cut"), "... also one that was cut");
+	tap_ok(unwraps_to("make; trap 'rm x' EXIT\ntrue", NULL), "a script of the user's own stays what it is");
 	return tap_done();
 }
