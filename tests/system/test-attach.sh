@@ -18,6 +18,7 @@ is "nothing is remounted before anybody is attached" "$(grep -c favordynmods /pr
 coproc driver { exec python3 tests/system/attach.py "$agentcg" 2>"$work/driver.err"; }
 # shellcheck disable=SC2154 # of coproc
 exec {from}<&"${driver[0]}" {to}>&"${driver[1]}"
+# shellcheck disable=SC2154
 wait_for=$driver_PID
 while IFS= read -r -u "$from" line; do
 	case $line in
