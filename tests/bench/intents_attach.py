@@ -10,8 +10,7 @@ from intents_cost import whole_daemon
 PER_ROUND = 500
 ROUND = """round() {
 	local here from=${EPOCHREALTIME/./} i
-	here=$(</proc/self/cgroup)
-	read -r here < <(cat /proc/self/cgroup)
+	here=$(cat /proc/self/cgroup)
 	for ((i = 0; i < 200; i++)); do /bin/true; done
 	for ((i = 0; i < 40; i++)); do awk 'BEGIN { for (i = 0; i < 3000; i++) s += i }'; done
 	for ((i = 0; i < 20; i++)); do
