@@ -101,12 +101,12 @@ char *agentcg_program_unwrap(char *script)
 {
 	char *from = strstr(script, "' EXIT\n"), *end;
 
-	if (strncmp(script, "shopt ", 6) || !from || !strstr(script, "( trap '"))
+	if (!from || !strstr(script, "_bgpids_file=") || !strstr(script, "trap 'jobs -p"))
 		return NULL;
 	from += strlen("' EXIT\n");
 	/* What is longer than we get has no end. */
 	for (end = strstr(from, "\n)"); end; end = strstr(end + 1, "\n)"))
-		if (startswith(end, "\n); __code="))
+		if (startswith(end, "\n)\n__code="))
 			*end = 0;
 	return from;
 }

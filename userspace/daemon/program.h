@@ -16,7 +16,7 @@ bool agentcg_program_is_terminal(const char *args, size_t size);
 
 /*
  * The command that a tool has wrapped in a @script of its own, which is cut to that; NULL: it is none that
- * is known.  Gemini CLI: "shopt ...; ( trap '...' EXIT\nCOMMAND\n); __code=$?; exit $__code".
+ * is known.  Gemini CLI: "...; _bgpids_file=...\n(\n  trap '...' EXIT\nCOMMAND\n)\n__code=$?\nexit $__code".
  */
 char *agentcg_program_unwrap(char *script);
 /* agentcg hook */
