@@ -18,7 +18,7 @@ set_up() {
 	# The flood and what never ends are ended by the policy alone: nobody asks for anything.
 	policy <<-X
 		[Pool]
-		MemoryMax=600Mi
+		MemoryMax=1400Mi
 		[Call]
 		MemoryMax=150Mi
 		TimeoutMax=10s
