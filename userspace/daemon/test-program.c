@@ -45,7 +45,8 @@ int main(void)
 	tap_ok(agentcg_program_is_hook(ARGS("/usr/bin/agentcg\0hook\0codex")), "our hook is ours");
 	tap_ok(!agentcg_program_is_hook(ARGS("agentcg\0run\0--\0make")), "agentcg run is a command like others");
 	tap_ok(!agentcg_program_is_hook(ARGS("agentcg")), "agentcg alone is no hook");
-	tap_ok(unwraps_to("shopt -u x; _bgpids_file=/t\n(\n  trap 'jobs -p > \"$_bgpids_file\"' EXIT\nmake -j4\n)\n__code=$?\nexit $__code", "make -j4"),
+	tap_ok(unwraps_to("shopt -u x; _bgpids_file=/t\n(\n  trap 'jobs -p > \"$_bgpids_file\"' EXIT\n"
+			  "make -j4\n)\n__code=$?\nexit $__code", "make -j4"),
 	       "a tool's script: the command in it");
 	tap_ok(unwraps_to("_bgpids_file=/t\n(\n  trap 'jobs -p > x' EXIT\necho \"\n)\" | cut", "echo \"\n)\" | cut"), "... also one that was cut");
 	tap_ok(unwraps_to("make; trap 'rm x' EXIT\ntrue", NULL), "a script of the user's own stays what it is");
