@@ -475,7 +475,7 @@ async def aio_placed(s, client):
     name = f"{NAME}-attached-aio"
     try:
         equal("a process is attached", (await client.attach_session(pid_fd, name, kind="framework")).kind, "framework")
-        like("a ticket", [(await client.create_ticket(session=name)).ticket], "^[0-9a-f]{32}$")
+        like("a ticket", (await client.create_ticket(session=name)).ticket, "^[0-9a-f]{32}$")
         await client.close_session(name, kill=True)
     except agentcg.NotSupported as e:
         check("no kernel to attach by: in words", "kernel" in str(e), e)
