@@ -283,13 +283,14 @@ static void start_program(struct task_struct *p, __u32 slot)
 		__sync_fetch_and_add(&a->unplaced, 1);
 }
 
-/* Whether it may be a shell that will be told its commands; the daemon looks closer. */
-static bool maybe_shell(struct task_struct *p, struct linux_binprm *bprm)
+/* Whether it may be a shell that will be told its commands, which only frameworks start; the daemon looks closer. */
+static bool maybe_shell(struct task_struct *p, struct linux_binprm *bprm, __u32 slot)
 {
+	struct agentcg_attachment *a = bpf_map_lookup_elem(&attachments, &slot);
 	char comm[TASK_COMM_LEN];
 	int i, n;
 
-	if (bprm->argc > 3 || bpf_probe_read_kernel_str(comm, sizeof(comm), p->comm) < 3)
+	if (!a || a->kind != AGENTCG_FOLLOW_FRAMEWORK || bprm->argc > 3 || bpf_probe_read_kernel_str(comm, sizeof(comm), p->comm) < 3)
 		return false;
 	for (n = 0, i = 0; i < TASK_COMM_LEN && comm[i]; i++)
 		n = i;
@@ -377,7 +378,7 @@ int BPF_PROG(on_exec, struct task_struct *p, pid_t old_pid, struct linux_binprm 
 		first->told++;
 		tell(AGENTCG_START_EXEC, *slot, cgroup, first->key, p);
 	}
-	if (maybe_shell(p, bprm))
+	if (maybe_shell(p, bprm, *slot))
 		tell(AGENTCG_START_SHELL, *slot, cgroup, 0, p);
 	return 0;
 }

@@ -12,7 +12,7 @@ import time
 from guest import AGENTCG, CG, OUT, eventually, read, start_daemon, write
 
 PROGRAM = f"{OUT}/tests/bench-intents-calls"
-HISTORY = "/run/agentcg/bench.db"
+HISTORY = "/run/bench.db"
 SESSIONS, CALLS, RATE = 2000, 20000, 200
 POLICY = """[Pool]
 MemoryMax=1Gi

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What another user's requests get.  As root, in the guest, with the policy of test-security.sh."""
+import array
+import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -151,7 +154,101 @@ def quotas():
         root.call("CloseSession", name=s["name"])
 
 
+class Inmate:
+    """A process of @uid in the group of @call, which asks the daemon what it is told to."""
+
+    def __init__(self, uid, call, deeper=""):
+        self.end, far = socket.socketpair()
+        self.pid = os.fork()
+        if not self.pid:
+            self.end.close()
+            self.live(uid, far)
+        far.close()
+        self.group = f"{POOL}session-{call}/{deeper}"
+        os.makedirs(self.group, exist_ok=True)
+        with open(f"{self.group}/cgroup.procs", "w") as f:
+            f.write(str(self.pid))
+
+    @staticmethod
+    def live(uid, far):
+        os.setresuid(uid, uid, uid)
+        link = None
+        try:
+            for line in far.makefile():
+                method, parameters = json.loads(line)
+                link = link or Link(uid)
+                if method == "give the connection away":
+                    far.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [link.socket.fileno()]))])
+                    break
+                own = [os.pidfd_open(os.getpid())] if "pidFd" in parameters else []
+                far.sendall(link.error(method, own, **parameters).encode() + b"\n")
+        finally:
+            os._exit(0)
+
+    def error(self, method, **parameters):
+        self.end.sendall(json.dumps([method, parameters]).encode() + b"\n")
+        return self.end.recv(1000).decode().strip()
+
+    def give_away(self):
+        """Its connection, when it is gone itself."""
+        self.end.sendall(b'["give the connection away", {}]\n')
+        fd = array.array("i", self.end.recvmsg(1, socket.CMSG_SPACE(4))[1][0][2])[0]
+        os.waitpid(self.pid, 0)
+        link = Link(ALICE)
+        link.socket = socket.socket(fileno=fd)
+        link.socket.settimeout(30)
+        return link
+
+    def free(self):
+        self.end.close()
+        os.waitpid(self.pid, 0)
+
+
+def speakers():
+    """What a tool call may say of its session."""
+    inside, other = (alice.call("BeginCall", session="alice")["call"] for _ in range(2))
+    speaks = {
+        "OpenSession": {"name": "alice", "budget": 150 * MIB}, "CloseSession": {"name": "alice"},
+        "BeginCall": {"session": "alice"}, "AttachProcess": {"call": other, "pidFd": 0}, "ClaimCall": {"call": inside},
+        "AdjustCall": {"call": inside, "intent": {"limits": {"memory": "90Mi"}}}, "EndCall": {"call": other},
+        "Release": {"call": inside}, "AttachSession": {"name": "alice", "pidFd": 0}, "CreateTicket": {"session": "alice"},
+    }
+
+    def seen():
+        status = alice.call("GetStatus")["sessions"]
+        return [(s["name"], s["budget"], [(c["call"], c["memoryMax"]) for c in s["calls"]]) for s in status]
+    before = seen()
+    inmate = Inmate(ALICE, inside)
+    equal("a tool call does not speak for its session", {m: inmate.error(m, **p) for m, p in speaks.items()},
+          dict.fromkeys(speaks, "InToolCall"))
+    equal("... so nothing is changed", seen(), before)
+    equal("... but is told of it, and may say what it needs next",
+          [inmate.error("GetStatus"), inmate.error("GetResults", session="alice"),
+           inmate.error("DeclareIntent", session="alice", command=["x"], intent={"requests": {"memory": "20Mi"}})], [""] * 3)
+    inmate.free()
+    given = Inmate(ALICE, inside).give_away()
+    equal("... nor by a connection that outlives who made it", given.error("BeginCall", session="alice"), DENIED)
+    given.close()
+    deep = Inmate(ALICE, inside, "deeper/still")
+    equal("... nor from a group below its leaf", deep.error("CloseSession", name="alice"), "InToolCall")
+    deep.free()
+    agent = Inmate(ALICE, alice.call("BeginCall", session="alice", agent=True)["call"])
+    equal("the agent does", agent.error("Release", call=inside), "")
+    agent.free()
+    equal("... and ends calls", alice.error("EndCall", call=other), "")
+    trusted = alice.call("BeginCall", session="alice", mayControl=True)["call"]
+    inmate = Inmate(ALICE, trusted)
+    equal("... and a call that was given the right", [inmate.error(m, **speaks[m]) for m in ("AdjustCall", "OpenSession")], [""] * 2)
+    inmate.free()
+    for call in (inside, trusted, "alice/agent"):
+        equal(f"{call} ends", alice.error("EndCall", call=call), "")
+    above = Inmate(0, root.call("BeginCall", session="roots")["call"])
+    equal("root in a tool call is no other", above.error("Reload"), "InToolCall")
+    above.free()
+
+
 ownership()
+speakers()
 policy()
 names()
 quotas()

@@ -87,6 +87,28 @@ like "... in a leaf of its own" "$("${user[@]}" "${run[@]}" -- cat /proc/self/cg
 is "... with its limit" "$(code_of "${user[@]}" "${run[@]}" --memory-max 50Mi -- "$agentcg" replay "$work/100")" 137
 is "... not found" "$(code_of "${user[@]}" "${run[@]}" -- no-such-program)" 127
 
+# ---- in a tool call already
+# shellcheck disable=SC2016 # for the inner shell
+nested='own=$(cat /proc/self/cgroup); [ "$("$@" cat /proc/self/cgroup)" = "$own" ]'
+for who in root user; do
+	as=()
+	[ $who = root ] || as=("${user[@]}")
+	is "$who: the command runs where it is" "$(code_of "${as[@]}" "${run[@]}" -- sh -c "$nested" sh "${run[@]}" --memory-max 9Mi --)" 0
+	is "... and that is said" "$(cat "$work/code.err")" \
+		"agentcg run: this is part of a tool call already: the command runs there, within its limits"
+	is "... not found: 127" "$(code_of "${as[@]}" "${run[@]}" -- "${run[@]}" -- no-such-program)" 127
+	is "... a result there is none: 125" "$(code_of "${as[@]}" "${run[@]}" -- "${run[@]}" --json -- true)" 125
+	like "... and what to do" "$(cat "$work/code.err")" "part of the tool call [a-z0-9/-]+, .*--may-control"
+	is "... one that may control gets another one" "$(code_of "${as[@]}" "${run[@]}" --may-control -- sh -c "$nested" sh "${run[@]}" --)" 1
+	is "the prefix says nothing" "$(code_of "${as[@]}" "${run[@]}" -- "$agentcg" shell-prefix 'exit 9')$(cat "$work/code.err")" 9
+done
+run_call trusted --may-control -- sh -c "touch $work/begun; until [ -e $work/again ]; do sleep 0.1; done; $agentcg run --json -- true"
+eventually 10 test -e "$work/begun"
+kill_daemon
+start_daemon
+touch "$work/again"
+is "a new daemon knows who may control" "$(code trusted)" 0
+
 # ---- results
 "${run[@]}" --json --result "$work/r.json" --memory 70Mi -- "$agentcg" replay "$work/100" >/dev/null 2>"$work/r.err"
 check "--json is JSON on standard error" jq -e . "$work/r.err"

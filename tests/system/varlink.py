@@ -21,11 +21,12 @@ class Link:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(30)
         self.rest, self.fds = b"", []
+        own = os.geteuid()
         os.seteuid(uid)  # the peer's credentials are those at connect()
         try:
             self.socket.connect(SOCKET)
         finally:
-            os.seteuid(0)
+            os.seteuid(own)
 
     def send(self, data, fds=()):
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []

@@ -40,6 +40,18 @@ static int start_child(struct agentcg_launch *l, char **command, char *why)
 	return agentcg_child_go(&l->child);
 }
 
+/* As the child would: a tool call's limits are over all that it starts. */
+static int run_in_place(const struct agentcg_wish *wish)
+{
+	char **command = wish->command;
+
+	if (!wish->quiet)
+		agentcg_say("this is part of a tool call already: the command runs there, within its limits");
+	execvp(command[0], command);
+	agentcg_say("%s: %s", command[0], errno == ENOENT ? "not found" : strerror(errno));
+	return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}
+
 int agentcg_launch_start(struct agentcg_launch *l, const char *socket,
 			 const struct agentcg_wish *wish)
 {
@@ -54,6 +66,8 @@ int agentcg_launch_start(struct agentcg_launch *l, const char *socket,
 	}
 	if (r >= 0)
 		return 0;
+	if (r == -ENOTUNIQ && wish->in_place)
+		return run_in_place(wish);
 	agentcg_say("%s", *why ? why : strerror(-r));
 	return EXIT_LAUNCHER;
 }

@@ -23,7 +23,10 @@ struct agentcg_launch {
 #define AGENTCG_LAUNCH_NONE \
 	((struct agentcg_launch){ .leaf = AGENTCG_LEAF_NONE, .child = AGENTCG_CHILD_NONE })
 
-/* Starts; says itself what is wrong, and returns an exit code, 0 if nothing is. */
+/*
+ * Starts; says itself what is wrong, and returns an exit code, 0 if nothing is.  In a tool call already, and with
+ * @wish->in_place, the command takes the place of this program.
+ */
 int agentcg_launch_start(struct agentcg_launch *l, const char *socket,
 			 const struct agentcg_wish *wish);
 /* Waits for the command and ends the call; returns its exit code. */

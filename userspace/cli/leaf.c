@@ -102,6 +102,7 @@ int agentcg_leaf_begin(struct agentcg_leaf *leaf, const struct agentcg_wish *wis
 			OPTIONAL("priority", wish->priority),
 			SD_JSON_BUILD_PAIR_CONDITION(!!wish->group, "group", SD_JSON_BUILD_STRING(wish->group)),
 			SD_JSON_BUILD_PAIR_CONDITION(!!wish->after, "after", SD_JSON_BUILD_VARIANT(wish->after)),
+			SD_JSON_BUILD_PAIR_CONDITION(wish->may_control, "mayControl", SD_JSON_BUILD_BOOLEAN(true)),
 			SD_JSON_BUILD_PAIR_CONDITION(wish->wait, "wait", SD_JSON_BUILD_BOOLEAN(true)),
 			SD_JSON_BUILD_PAIR_CONDITION(!!intent, "intent", SD_JSON_BUILD_VARIANT(intent)));
 	if (r >= 0) {

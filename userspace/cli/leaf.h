@@ -19,6 +19,9 @@ struct agentcg_wish {
 	const char *group;	/* or NULL */
 	sd_json_variant *after;	/* array of names, or NULL */
 	bool wait;		/* to begin, rather than to fail */
+	bool may_control;	/* what runs in it may speak for its session */
+	bool in_place;		/* where this is part of a tool call: run it there */
+	bool quiet;		/* ... and do not say so */
 };
 
 #define AGENTCG_WISH_NONE						\

@@ -33,10 +33,14 @@ static const char help[] =
 	"      --group NAME       it belongs to these calls of its session\n"
 	"      --after NAME       begin when this call (SESSION/tool-N) or group has ended; may be repeated\n"
 	"      --no-wait          begin at once, or fail, where it would wait for room to begin\n"
+	"      --may-control      what runs in it may use agentcg for its session, too\n"
 	"      --json             write the result as JSON to standard error\n"
 	"      --result FILE      write the result as JSON to FILE\n"
 	"      --socket PATH      where the daemon listens ($AGENTCG_SOCKET)\n"
 	"  -h, --help             this text\n"
+	"\n"
+	"In a tool call already the command just runs there, within its limits; with --json or\n"
+	"--result, which then have nothing to tell, that is an error.\n"
 	"\n"
 	"What no option says is taken from $AGENT_RESOURCE_HINT, such as memory:2g,timeout:5m.\n"
 	"\n"
@@ -52,7 +56,8 @@ struct options {
 
 enum {
 	SESSION = OPT_FIRST, PRIORITY, MEMORY, MEMORY_MAX, CPU, CPU_MAX, PIDS_MAX, TIMEOUT, DURATION,
-	LATENCY, DEADLINE, ON_PRESSURE, DETACH, GROUP, AFTER, NO_WAIT, JSON, RESULT, SOCKET,
+	LATENCY, DEADLINE, ON_PRESSURE, DETACH, GROUP, AFTER, NO_WAIT, MAY_CONTROL, JSON, RESULT,
+	SOCKET,
 };
 
 static int take_time(const char *option, const char *value, uint64_t *ret)
@@ -162,6 +167,9 @@ static int take_option(struct options *o, int c)
 	case NO_WAIT:
 		o->wish.wait = false;
 		return 0;
+	case MAY_CONTROL:
+		o->wish.may_control = true;
+		return 0;
 	case JSON:
 		o->json = true;
 		return 0;
@@ -196,6 +204,7 @@ static int parse(int argc, char **argv, struct options *o, int *ret_exit)
 		{ "group", required_argument, NULL, GROUP },
 		{ "after", required_argument, NULL, AFTER },
 		{ "no-wait", no_argument, NULL, NO_WAIT },
+		{ "may-control", no_argument, NULL, MAY_CONTROL },
 		{ "json", no_argument, NULL, JSON },
 		{ "result", required_argument, NULL, RESULT },
 		{ "socket", required_argument, NULL, SOCKET },
@@ -218,6 +227,7 @@ static int parse(int argc, char **argv, struct options *o, int *ret_exit)
 		return -EINVAL;
 	}
 	o->wish.command = argv + optind;
+	o->wish.in_place = !o->json && !o->result;
 	return 0;
 }
 

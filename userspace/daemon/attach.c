@@ -90,6 +90,33 @@ int agentcg_attach_check(int pidfd, uid_t uid, pid_t *ret, char *why)
 	return r < 0 || !alive(pidfd) ? -ESRCH : 0;
 }
 
+/* Of ".../session-NAME/tool-N" and what is below it, "NAME/tool-N"; "": it is no tool call's. */
+static void name_of_leaf(const struct manager *m, const char *group, char name[AGENTCG_CALL_NAME_MAX])
+{
+	const char *rest = startswith(group, m->pool_path), *slash;
+
+	*name = 0;
+	rest = rest ? startswith(rest, "/" AGENTCG_SESSION_PREFIX) : NULL;
+	slash = rest ? strchr(rest, '/') : NULL;
+	if (!slash || (startswith(slash + 1, AGENTCG_AGENT_LEAF) && strcspn(slash + 1, "/") == strlen(AGENTCG_AGENT_LEAF)))
+		return;
+	snprintf(name, AGENTCG_CALL_NAME_MAX, "%.*s", (int)(slash + 1 - rest + (ptrdiff_t)strcspn(slash + 1, "/")), rest);
+}
+
+int agentcg_attach_whence(const struct manager *m, int pidfd, char name[AGENTCG_CALL_NAME_MAX])
+{
+	_cleanup_free_ char *group = NULL;
+	pid_t pid;
+	int r = number_of(pidfd, &pid);
+
+	if (r >= 0)
+		r = agentcg_cgroup_of_pid(pid, &group);
+	if (r < 0)
+		return r;
+	name_of_leaf(m, group, name);
+	return alive(pidfd) ? 0 : -ESRCH;
+}
+
 int agentcg_attach(struct call *c, int pidfd, uid_t uid, char *why)
 {
 	pid_t pid = 0;

@@ -5,9 +5,8 @@
 
 #include <sys/types.h>
 
+#include "call.h"
 #include "util.h"
-
-struct call;
 
 /*
  * The number of the process of @pidfd, which must be @uid's own (0: anybody's).
@@ -17,5 +16,11 @@ int agentcg_attach_check(int pidfd, uid_t uid, pid_t *ret, char *why);
 
 /* @uid: of the client.  -EPERM with the reason in @why, -ESRCH: it is gone. */
 int agentcg_attach(struct call *c, int pidfd, uid_t uid, char *why);
+
+/*
+ * The tool call whose leaf the process of @pidfd is in, however deep: "SESSION/tool-N" as its group is named, whether
+ * the daemon has such a call or not.  "": in none; the agent's leaf is none.  -ESRCH: the process is gone.
+ */
+int agentcg_attach_whence(const struct manager *m, int pidfd, char name[AGENTCG_CALL_NAME_MAX]);
 
 #endif

@@ -200,9 +200,9 @@ static int unwrap(sd_json_variant **words)
 static void name_call(struct call *c, const struct agentcg_start *start)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *words = NULL, *command = NULL;
-	struct call_grant granted;
-
 	bool script = agentcg_program_is_script(start->args, min_u64(start->args_size, AGENTCG_ARGS_MAX));
+	struct call_grant granted;
+	char kind[AGENTCG_KIND_MAX];
 
 	/* What a shell was told says more than what it came to in the end. */
 	if (c->scripted && !script)
@@ -213,7 +213,10 @@ static void name_call(struct call *c, const struct agentcg_start *start)
 	sd_json_variant_unref(c->command);
 	c->command = TAKE_PTR(command);
 	c->scripted = script;
-	agentcg_command_kind(words, c->kind);
+	agentcg_command_kind(words, kind);
+	if (streq(kind, c->kind))
+		return;
+	snprintf(c->kind, sizeof(c->kind), "%s", kind);
 	grant(c->session, c->kind, &c->grant, &granted);
 	if (agentcg_call_adjust(c, &granted) < 0)
 		agentcg_log(LOG_WARNING, "a placed call keeps the first grant");
@@ -362,7 +365,7 @@ static void on_start(const struct agentcg_start *start, void *userdata)
 		}
 		break;
 	}
-	if (a && m->attachments[start->slot] == a)
+	if (a && m->attachments[start->slot] == a && (start->type == AGENTCG_START_TAKEN || start->type == AGENTCG_START_WANTED))
 		refill(a);
 }
 
@@ -647,6 +650,10 @@ void agentcg_attachment_forget(struct call *c)
 {
 	struct manager *m = c->m;
 
+	/* Who lives in it is killed with it. */
+	for (uint32_t i = 0; i < AGENTCG_MAX_ATTACHMENTS; i++)
+		if (m->attachments[i] && m->attachments[i]->home == c)
+			agentcg_attachment_end(m->attachments[i]);
 	if (!m->follow || !c->placed)
 		return;
 	agentcg_follow_forget(m->follow, c->follower, c->id);

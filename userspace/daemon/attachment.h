@@ -41,7 +41,7 @@ int agentcg_attachment_new(struct session *s, int pidfd, uid_t uid, enum agentcg
 void agentcg_attachment_end(struct attachment *a);
 void agentcg_attachment_end_all(struct session *s);
 
-/* Before the leaf of a call goes: nothing more is placed there. */
+/* When a call ends: nothing more is placed in its leaf, and who lives there is followed no longer. */
 void agentcg_attachment_forget(struct call *c);
 
 /* What the session's record says of them, and those of an earlier daemon again. */

@@ -279,6 +279,7 @@ int agentcg_call_new(struct session *s, const struct call_birth *birth, struct c
 	if (!c)
 		return -ENOMEM;
 	c->agent = birth->agent;
+	c->may_control = birth->may_control;
 	c->placed = birth->placed;
 	c->number = birth->agent ? 0 : ++s->calls_ever;
 	c->grant = *birth->grant;

@@ -28,6 +28,7 @@ struct call {
 	struct session *session;
 	uint32_t slot;
 	bool agent;
+	bool may_control;		/* what runs in it may speak for its session */
 	uint32_t number;		/* of a tool's leaf, and its order of arrival */
 	struct call_grant grant;
 	sd_json_variant *command;	/* array of strings, for people */
@@ -91,6 +92,7 @@ struct call *agentcg_call_find(struct manager *m, const char *name);
 /* What is known of a call before it begins. */
 struct call_birth {
 	bool agent;
+	bool may_control;
 	const struct call_grant *grant;
 	sd_json_variant *command;
 	const char *kind;

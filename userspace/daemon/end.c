@@ -185,8 +185,8 @@ void agentcg_call_end(struct call *c, sd_varlink *link)
 	c->link = NULL;
 	if (c->ending)
 		return;
-	agentcg_attachment_forget(c);
 	c->ending = true;
+	agentcg_attachment_forget(c);
 	c->ending_since = now_usec(CLOCK_MONOTONIC);
 	c->timeout = sd_event_source_disable_unref(c->timeout);
 	c->grace = sd_event_source_disable_unref(c->grace);

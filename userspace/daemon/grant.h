@@ -33,6 +33,7 @@ void agentcg_grant_session(const struct agentcg_session_policy *policy, bool roo
 
 struct call_wish {
 	bool agent;
+	bool may_control;	/* what runs in it may speak for its session (varlink.c) */
 	uint32_t priority;
 	struct agentcg_intent intent;
 };

@@ -71,7 +71,6 @@ struct manager *agentcg_manager_free(struct manager *m)
 	agentcg_peer_free_all(m);
 	sd_varlink_server_unref(m->server);
 	sd_event_source_disable_unref(m->exit_source);
-	free(m->links);
 	free(m->habits);
 	for (uint32_t i = 0; i < AGENTCG_MAX_CALLS; i++)
 		agentcg_call_free(m->calls[i]);

@@ -37,8 +37,7 @@ struct watcher;
 struct manager {
 	sd_event *event;
 	sd_varlink_server *server;
-	struct connection *links;	/* its connections; not references */
-	size_t nr_links;
+	struct connection *connections;
 	struct quota quota;		/* of requests */
 	struct peer *peers;		/* whose they are */
 	sd_event_source *exit_source;

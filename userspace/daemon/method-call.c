@@ -192,7 +192,7 @@ int agentcg_begin_start(sd_varlink *link, const struct begin *b, uint64_t waited
 {
 	uint64_t declared = b->wish.intent.memory_request;
 	const struct call_birth birth = {
-		.agent = b->wish.agent, .grant = &b->granted, .kind = b->kind, .command = b->command,
+		.agent = b->wish.agent, .may_control = b->wish.may_control, .grant = &b->granted, .kind = b->kind, .command = b->command,
 		.group = b->group, .arrival = b->arrival,
 		.declared = declared == AGENTCG_UNSET ? AGENTCG_NONE : declared,
 	};
@@ -252,6 +252,7 @@ METHOD(begin_call)
 	static const sd_json_dispatch_field table[] = {
 		{ "session", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_const_string, offsetof(struct begin_parameters, session), 0 },
 		{ "agent", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_bool, offsetof(struct begin_parameters, wish.agent), 0 },
+		{ "mayControl", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_bool, offsetof(struct begin_parameters, wish.may_control), 0 },
 		{ "group", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_const_string, offsetof(struct begin_parameters, group), 0 },
 		{ "after", _SD_JSON_VARIANT_TYPE_INVALID, sd_json_dispatch_variant_noref, offsetof(struct begin_parameters, after), 0 },
 		{ "wait", _SD_JSON_VARIANT_TYPE_INVALID, agentcg_dispatch_bool, offsetof(struct begin_parameters, wait), 0 },

@@ -97,6 +97,7 @@ int agentcg_record_save_call(const struct call *c)
 		SD_JSON_BUILD_PAIR_STRING("group", c->group),
 		NUMBER("fate", c->fate),
 		SD_JSON_BUILD_PAIR_BOOLEAN("placed", c->placed),
+		SD_JSON_BUILD_PAIR_BOOLEAN("mayControl", c->may_control),
 		SD_JSON_BUILD_PAIR_VARIANT("command", c->command));
 	return r < 0 ? r : save(c->fd, v);
 }
@@ -136,6 +137,7 @@ int agentcg_record_load_call(struct call *c)
 		{ "group", SD_JSON_VARIANT_STRING, dispatch_group, offsetof(struct call, group), 0 },
 		{ "fate", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint32, offsetof(struct call, fate), 0 },
 		{ "placed", SD_JSON_VARIANT_BOOLEAN, sd_json_dispatch_stdbool, offsetof(struct call, placed), 0 },
+		{ "mayControl", SD_JSON_VARIANT_BOOLEAN, sd_json_dispatch_stdbool, offsetof(struct call, may_control), 0 },
 		{ "command", SD_JSON_VARIANT_ARRAY, sd_json_dispatch_variant, offsetof(struct call, command), 0 },
 		{}
 	};

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "admission.h"
+#include "attach.h"
 #include "call.h"
 #include "intake.h"
 #include "io-agentcg.h"
@@ -167,38 +168,51 @@ static int method_reload(sd_varlink *link, sd_json_variant *parameters,
 
 /* ---- the server --------------------------------------------------------- */
 
+/* The userdata of each link, as long as it is connected. */
 struct connection {
-	sd_varlink *link;
+	struct manager *m;
+	struct connection *prev, *next;
 	int fd;
+	bool outside;			/* known to come from no tool call */
 };
 
 static int on_connect(sd_varlink_server *server, sd_varlink *link, void *userdata)
 {
+	struct connection *c = calloc(1, sizeof(*c));
 	struct manager *m = userdata;
-	struct connection *links = reallocarray(m->links, m->nr_links + 1, sizeof(*links));
 
-	if (!links)
+	if (!c)
 		return -ENOMEM;
-	m->links = links;
-	m->links[m->nr_links++] = (struct connection){ link, sd_varlink_get_fd(link) };
-	agentcg_intake_watch(sd_varlink_get_fd(link));
+	c->m = m;
+	c->fd = sd_varlink_get_fd(link);
+	c->next = m->connections;
+	if (c->next)
+		c->next->prev = c;
+	m->connections = c;
+	sd_varlink_set_userdata(link, c);
+	agentcg_intake_watch(c->fd);
 	(void)agentcg_peer_connect(m, link);	/* else the library serves it */
 	return 0;
+}
+
+static void forget_connection(struct connection *c)
+{
+	if (c->next)
+		c->next->prev = c->prev;
+	*(c->prev ? &c->prev->next : &c->m->connections) = c->next;
+	free(c);
 }
 
 /* A call lives as long as its connection, unless it is detached. */
 static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *userdata)
 {
+	struct connection *connection = sd_varlink_get_userdata(link);
 	struct manager *m = userdata;
 
+	agentcg_intake_forget(connection->fd);
+	forget_connection(connection);
 	if (m->stopping)
 		return;
-	for (size_t i = 0; i < m->nr_links; i++) {
-		if (m->links[i].link != link)
-			continue;
-		agentcg_intake_forget(m->links[i].fd);
-		m->links[i--] = m->links[--m->nr_links];
-	}
 	agentcg_peer_disconnect(m, link);
 	agentcg_watch_remove(m, link);
 	agentcg_admission_forget(m, link);
@@ -213,31 +227,62 @@ static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *use
 	}
 }
 
-/* What there is to call, and how many plain requests it costs the daemon (quota.h). */
+/* A tool call does not speak for its session, unless it may. */
+enum speaks { ANYBODY, SPEAKER };
+
+/* What there is to call, how many plain requests it costs the daemon (quota.h), and who may. */
 static const struct {
 	const char *name;
 	sd_varlink_method_t method;
 	uint32_t cost;
+	enum speaks speaks;
 } methods[] = {
-	{ AGENTCG_METHOD("OpenSession"), agentcg_method_open_session, 1 },
-	{ AGENTCG_METHOD("CloseSession"), agentcg_method_close_session, 1 },
-	{ AGENTCG_METHOD("AttachSession"), agentcg_method_attach_session, 10 },
-	{ AGENTCG_METHOD("GetResults"), agentcg_method_get_results, 1 },
-	{ AGENTCG_METHOD("CreateTicket"), agentcg_method_create_ticket, 1 },
-	{ AGENTCG_METHOD("DeclareIntent"), agentcg_method_declare_intent, 1 },
-	{ AGENTCG_METHOD("BeginCall"), agentcg_method_begin_call, 1 },
-	{ AGENTCG_METHOD("AttachProcess"), agentcg_method_attach_process, 1 },
-	{ AGENTCG_METHOD("AdjustCall"), agentcg_method_adjust_call, 1 },
-	{ AGENTCG_METHOD("EndCall"), agentcg_method_end_call, 1 },
-	{ AGENTCG_METHOD("ClaimCall"), agentcg_method_claim_call, 1 },
-	{ AGENTCG_METHOD("Release"), agentcg_method_release, 1 },
-	{ AGENTCG_METHOD("GetStatus"), method_get_status, 10 },
-	{ AGENTCG_METHOD("GetScheduler"), agentcg_method_get_scheduler, 10 },
-	{ AGENTCG_METHOD("GetHistory"), agentcg_method_get_history, 50 },
-	{ AGENTCG_METHOD("SetThreadClass"), agentcg_method_set_thread_class, 1 },
-	{ AGENTCG_METHOD("Watch"), method_watch, 1 },
-	{ AGENTCG_METHOD("Reload"), method_reload, 1 },
+	{ AGENTCG_METHOD("OpenSession"), agentcg_method_open_session, 1, SPEAKER },
+	{ AGENTCG_METHOD("CloseSession"), agentcg_method_close_session, 1, SPEAKER },
+	{ AGENTCG_METHOD("AttachSession"), agentcg_method_attach_session, 10, SPEAKER },
+	{ AGENTCG_METHOD("GetResults"), agentcg_method_get_results, 1, ANYBODY },
+	{ AGENTCG_METHOD("CreateTicket"), agentcg_method_create_ticket, 1, SPEAKER },
+	{ AGENTCG_METHOD("DeclareIntent"), agentcg_method_declare_intent, 1, ANYBODY },
+	{ AGENTCG_METHOD("BeginCall"), agentcg_method_begin_call, 1, SPEAKER },
+	{ AGENTCG_METHOD("AttachProcess"), agentcg_method_attach_process, 1, SPEAKER },
+	{ AGENTCG_METHOD("AdjustCall"), agentcg_method_adjust_call, 1, SPEAKER },
+	{ AGENTCG_METHOD("EndCall"), agentcg_method_end_call, 1, SPEAKER },
+	{ AGENTCG_METHOD("ClaimCall"), agentcg_method_claim_call, 1, SPEAKER },
+	{ AGENTCG_METHOD("Release"), agentcg_method_release, 1, SPEAKER },
+	{ AGENTCG_METHOD("GetStatus"), method_get_status, 10, ANYBODY },
+	{ AGENTCG_METHOD("GetScheduler"), agentcg_method_get_scheduler, 10, ANYBODY },
+	{ AGENTCG_METHOD("GetHistory"), agentcg_method_get_history, 50, ANYBODY },
+	{ AGENTCG_METHOD("SetThreadClass"), agentcg_method_set_thread_class, 1, SPEAKER },
+	{ AGENTCG_METHOD("Watch"), method_watch, 1, ANYBODY },
+	{ AGENTCG_METHOD("Reload"), method_reload, 1, SPEAKER },
 };
+
+/*
+ * Whose process has connected.  A tool call may connect, but for itself: what it
+ * could say of its session, and so of its own limits, is for the agent.  Descriptors
+ * can be given away, so it is the process that connected that counts, and one that
+ * is gone cannot be told apart.  0: it may speak; else the error is sent.
+ */
+static int check_speaker(sd_varlink *link, struct connection *connection)
+{
+	char name[AGENTCG_CALL_NAME_MAX];
+	_cleanup_close_ int pidfd = -1;
+	socklen_t size = sizeof(pidfd);
+	struct call *c;
+	int r;
+
+	if (connection->outside)
+		return 0;
+	r = getsockopt(connection->fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0 ? -ESRCH :
+		agentcg_attach_whence(connection->m, pidfd, name);
+	if (r < 0)
+		return agentcg_reply_denied(link, "the process that connected has ended: connect again");
+	connection->outside = !*name;
+	c = *name ? agentcg_call_find(connection->m, name) : NULL;
+	if (!*name || (c && c->may_control))
+		return 0;
+	return sd_varlink_errorbo(link, AGENTCG_ERROR_IN_TOOL_CALL, SD_JSON_BUILD_PAIR_STRING("call", name));
+}
 
 /*
  * Every request comes through here.  Root is not counted.  Who sends on and
@@ -247,7 +292,8 @@ static const struct {
 static int on_method(sd_varlink *link, sd_json_variant *parameters, sd_varlink_method_flags_t flags,
 		     void *userdata)
 {
-	struct manager *m = userdata;
+	struct connection *connection = userdata;
+	struct manager *m = connection->m;
 	const char *name = "";
 	size_t i = 0;
 	uid_t uid;
@@ -262,18 +308,17 @@ static int on_method(sd_varlink *link, sd_json_variant *parameters, sd_varlink_m
 		i++;
 	if (i == ARRAY_SIZE(methods))
 		return sd_varlink_error(link, SD_VARLINK_ERROR_METHOD_NOT_FOUND, NULL);
-	if (uid == 0)
-		return methods[i].method(link, parameters, flags, userdata);
-	r = sd_varlink_get_events(link);
+	r = uid ? sd_varlink_get_events(link) : 0;
 	if (r >= 0 && (r & EPOLLOUT)) {
-		shutdown(sd_varlink_get_fd(link), SHUT_RDWR);
+		shutdown(connection->fd, SHUT_RDWR);
 		return 0;
 	}
-	if (m->policy.requests_per_second &&
+	if (uid && m->policy.requests_per_second &&
 	    !agentcg_quota_take(&m->quota, uid, now_usec(CLOCK_MONOTONIC), m->policy.requests_per_second,
 				methods[i].cost))
 		return agentcg_reply_limit(link, "requests of one user per second", m->policy.requests_per_second);
-	return methods[i].method(link, parameters, flags, userdata);
+	r = methods[i].speaks == SPEAKER ? check_speaker(link, connection) : 0;
+	return r ? r : methods[i].method(link, parameters, flags, m);
 }
 
 /*
@@ -286,9 +331,8 @@ static int on_exit_loop(sd_event_source *source, void *userdata)
 	struct manager *m = userdata;
 
 	m->stopping = true;
-	for (size_t i = 0; i < m->nr_links; i++)
-		shutdown(m->links[i].fd, SHUT_RDWR);
-	m->nr_links = 0;
+	for (struct connection *c = m->connections; c; c = c->next)
+		shutdown(c->fd, SHUT_RDWR);
 	return 0;
 }
 

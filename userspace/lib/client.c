@@ -95,6 +95,10 @@ int agentcg_client_error(const char *id, sd_json_variant *p, char *why)
 	    streq(id, SD_VARLINK_ERROR_PERMISSION_DENIED))
 		return explain(-EPERM, why, "not allowed: %s",
 			       agentcg_json_string(p, "reason") ?: "the daemon gave no reason");
+	if (streq(id, AGENTCG_ERROR_IN_TOOL_CALL))
+		return explain(-ENOTUNIQ, why, "this is part of the tool call %s, which may not speak for its session: "
+			       "do it from outside of it, or begin the call with agentcg run --may-control",
+			       agentcg_json_string(p, "call") ?: "");
 	if (streq(id, AGENTCG_ERROR_LIMIT_EXCEEDED))
 		return explain(-EDQUOT, why, "too much: the policy allows %" PRIu64 " for %s",
 			       agentcg_json_u64(p, "limit"), agentcg_json_string(p, "what") ?: "this");

@@ -22,6 +22,7 @@ int agentcg_client_connect(const char *socket, sd_varlink **ret, char *why);
  * (AGENTCG_WHY_MAX, or NULL):
  *	-ENXIO		no such session or call
  *	-EPERM		not allowed
+ *	-ENOTUNIQ	not for us, a part of a tool call
  *	-EDQUOT		a limit of the policy was reached
  *	-EOPNOTSUPP	not possible here
  *	-EINVAL		a parameter is wrong

@@ -378,6 +378,8 @@ static SD_VARLINK_DEFINE_METHOD(BeginCall,
 	INPUT_OPT(session, STRING),
 	COMMENT("The agent framework itself: never held, never killed first"),
 	INPUT_OPT(agent, BOOL),
+	COMMENT("What runs in it may speak for its session, as the agent does, rather than be told InToolCall"),
+	INPUT_OPT(mayControl, BOOL),
 	SD_VARLINK_DEFINE_INPUT(command, SD_VARLINK_STRING, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE),
 	INPUT_OPT(priority, INT),
 	COMMENT("An Intent; what is wrong with it is told by InvalidIntent"),
@@ -558,6 +560,11 @@ static SD_VARLINK_DEFINE_ERROR(InvalidIntent,
 	COMMENT("What is wrong with it and what to say instead"),
 	FIELD(reason, STRING));
 static SD_VARLINK_DEFINE_ERROR(PermissionDenied, FIELD(reason, STRING));
+static SD_VARLINK_DEFINE_ERROR(InToolCall,
+	COMMENT("The one that the process runs in that asks. A tool call is told of its session, and may declare what the next one "
+		"needs; it cannot begin calls, nor change any or the session. What it starts runs within its own limits: start it "
+		"without asking; or ask from outside of it; or have the call begun with mayControl"),
+	FIELD(call, STRING));
 static SD_VARLINK_DEFINE_ERROR(LimitExceeded,
 	COMMENT("What there is too much of: sessions, calls and the like: end some, or wait for their end. "
 		"\"requests of one user per second\": wait for a second (the connection is not listened to for 100 ms). "
@@ -624,5 +631,6 @@ SD_VARLINK_DEFINE_INTERFACE(
 	&vl_error_NoSuchCall,
 	&vl_error_InvalidIntent,
 	&vl_error_PermissionDenied,
+	&vl_error_InToolCall,
 	&vl_error_LimitExceeded,
 	&vl_error_NotSupported);

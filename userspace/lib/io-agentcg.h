@@ -21,6 +21,7 @@
 #define AGENTCG_ERROR_NO_SUCH_CALL	"io.agentcg.NoSuchCall"
 #define AGENTCG_ERROR_INVALID_INTENT	"io.agentcg.InvalidIntent"
 #define AGENTCG_ERROR_PERMISSION_DENIED	"io.agentcg.PermissionDenied"
+#define AGENTCG_ERROR_IN_TOOL_CALL	"io.agentcg.InToolCall"
 #define AGENTCG_ERROR_LIMIT_EXCEEDED	"io.agentcg.LimitExceeded"
 #define AGENTCG_ERROR_NOT_SUPPORTED	"io.agentcg.NotSupported"
 

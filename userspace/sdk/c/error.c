@@ -106,6 +106,10 @@ static void describe(struct agentcg_error *e, sd_json_variant *p)
 	} else if (!strcmp(what, "PermissionDenied") || !strcmp(e->name, SD_VARLINK_ERROR_PERMISSION_DENIED)) {
 		e->error = -EPERM;
 		snprintf(e->text, sizeof(e->text), "not allowed: %s", reason);
+	} else if (!strcmp(what, "InToolCall")) {
+		e->error = -EPERM;
+		snprintf(e->text, sizeof(e->text), "not allowed: this is part of the tool call %s, which may not speak for its session",
+			 read_text(p, "call") ?: "");
 	} else if (!strcmp(what, "LimitExceeded")) {
 		e->error = -EDQUOT;
 		e->limit = read_u64(p, "limit", 0);

@@ -33,8 +33,8 @@
  *
  * Errors: -ENOTCONN there is no daemon, or it went away; -ETIMEDOUT it does not
  * answer; -EINVAL what was said is wrong (field, reason); -EPERM another user's,
- * or the policy; -EDQUOT too many (reason, limit); -ENXIO no such session or
- * call, any more; -EOPNOTSUPP not here, or not by this daemon; -EPROTO its
+ * the policy, or part of a tool call itself; -EDQUOT too many (reason, limit);
+ * -ENXIO no such session or call, any more; -EOPNOTSUPP not here, or not by this daemon; -EPROTO its
  * answer makes no sense; -E2BIG the program was built for a newer libagentcg.
  */
 #ifndef LIBAGENTCG_AGENTCG_H

@@ -496,9 +496,10 @@ class Client:
     async def begin_call(self, command: Union[str, Sequence[Any], None] = None, *, session: Optional[str] = None,
                          intent: Optional[Intent] = None, priority: Optional[Priority] = None,
                          agent: bool = False, wait: bool = False, group: Optional[str] = None,
-                         after: Optional[Sequence[str]] = None) -> Call:
+                         after: Optional[Sequence[str]] = None,
+                         may_control: bool = False) -> Call:
         """As agentcg.Client.begin_call()."""
-        parameters = protocol.begin_call(session, command, intent, priority, agent, wait, group, after)
+        parameters = protocol.begin_call(session, command, intent, priority, agent, wait, group, after, may_control)
         intent = intent or Intent()
         try:
             link = await _Link.connect(self.socket)
@@ -668,10 +669,11 @@ class Session:
 
     async def begin_call(self, command: Union[str, Sequence[Any], None] = None, *, intent: Optional[Intent] = None,
                          priority: Optional[Priority] = None, agent: bool = False, wait: bool = False,
-                         group: Optional[str] = None, after: Optional[Sequence[str]] = None) -> Call:
+                         group: Optional[str] = None, after: Optional[Sequence[str]] = None,
+                         may_control: bool = False) -> Call:
         """Client.begin_call() in this session."""
         return await self.client.begin_call(command, session=self.name, intent=intent, priority=priority, agent=agent,
-                                            wait=wait, group=group, after=after)
+                                            wait=wait, group=group, after=after, may_control=may_control)
 
     async def run(self, args: Any, *, intent: Optional[Intent] = None, priority: Optional[Priority] = None,
                   input: Union[str, bytes, None] = None, capture_output: bool = False, check: bool = False,

@@ -508,15 +508,17 @@ class Client:
 
     def begin_call(self, command: Union[str, Sequence[Any], None] = None, *, session: Optional[str] = None,
                    intent: Optional[Intent] = None, priority: Optional[Priority] = None, agent: bool = False,
-                   wait: bool = False, group: Optional[str] = None, after: Optional[Sequence[str]] = None) -> Call:
+                   wait: bool = False, group: Optional[str] = None, after: Optional[Sequence[str]] = None,
+                   may_control: bool = False) -> Call:
         """A group for a call.  `command` is for those who look at the status only.
 
         `session`: one that does not exist is made for the call; None: the user's own.
         `agent`: it is for the agent framework itself, which is never held and never killed first.
         `wait`: for room to begin, rather than fail or be held; not for calls that only this thread can end.
         `group`: the parallel calls that it belongs to.  `after`: calls and groups of its session that are to end first.
+        `may_control`: what runs in it may speak for its session, rather than get InToolCall.
         """
-        parameters = protocol.begin_call(session, command, intent, priority, agent, wait, group, after)
+        parameters = protocol.begin_call(session, command, intent, priority, agent, wait, group, after, may_control)
         intent = intent or Intent()
         try:
             link = _Link(self.socket)
@@ -689,10 +691,11 @@ class Session:
 
     def begin_call(self, command: Union[str, Sequence[Any], None] = None, *, intent: Optional[Intent] = None,
                    priority: Optional[Priority] = None, agent: bool = False, wait: bool = False,
-                   group: Optional[str] = None, after: Optional[Sequence[str]] = None) -> Call:
+                   group: Optional[str] = None, after: Optional[Sequence[str]] = None,
+                   may_control: bool = False) -> Call:
         """Client.begin_call() in this session."""
         return self.client.begin_call(command, session=self.name, intent=intent, priority=priority, agent=agent, wait=wait,
-                                      group=group, after=after)
+                                      group=group, after=after, may_control=may_control)
 
     def run(self, args: Any, *, intent: Optional[Intent] = None, priority: Optional[Priority] = None,
             input: Union[str, bytes, None] = None, capture_output: bool = False, check: bool = False,

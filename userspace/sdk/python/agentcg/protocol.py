@@ -14,8 +14,8 @@ import subprocess
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from .types import (AgentcgError, Granted, Intent, InvalidIntent, InvalidParameter, Json, KindHistory, LimitExceeded, NoDaemon,
-                    NoSuchCall, NoSuchSession, NotSupported, PermissionDenied, Priority, ProtocolError, Result, Size,
+from .types import (AgentcgError, Granted, InToolCall, Intent, InvalidIntent, InvalidParameter, Json, KindHistory, LimitExceeded,
+                    NoDaemon, NoSuchCall, NoSuchSession, NotSupported, PermissionDenied, Priority, ProtocolError, Result, Size,
                     Time, parse_priority, parse_size, parse_time, read, time_text)
 
 SOCKET = "/run/agentcg/io.agentcg"
@@ -115,6 +115,8 @@ def error(name: str, p: Mapping[str, Any]) -> AgentcgError:
         return InvalidIntent(str(p.get("field", "")), reason)
     if name in (INTERFACE + "PermissionDenied", SERVICE + "PermissionDenied"):
         return PermissionDenied(reason)
+    if name == INTERFACE + "InToolCall":
+        return InToolCall(str(p.get("call", "")))
     if name == INTERFACE + "LimitExceeded":
         return LimitExceeded(str(p.get("what", "this")), int(p.get("limit") or 0))
     if name == INTERFACE + "NotSupported":
@@ -169,8 +171,10 @@ def open_session(name: str, priority: Optional[Priority], budget: Optional[Size]
 
 
 def begin_call(session: Optional[str], command: Any, intent: Optional[Intent], priority: Optional[Priority],
-               agent: bool, wait: bool = False, group: Optional[str] = None, after: Optional[Sequence[str]] = None) -> Json:
+               agent: bool, wait: bool = False, group: Optional[str] = None, after: Optional[Sequence[str]] = None,
+               may_control: bool = False) -> Json:
     return {"session": session, "command": describe(command), "agent": True if agent else None,
+            "mayControl": True if may_control else None,
             "wait": True if wait else None, "group": group, "after": None if after is None else list(after),
             "priority": None if priority is None else parse_priority(priority),
             "intent": intent.to_json() if intent else None}

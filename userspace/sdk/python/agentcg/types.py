@@ -40,6 +40,15 @@ class PermissionDenied(AgentcgError):
         self.reason = reason
 
 
+class InToolCall(PermissionDenied):
+    """This process is part of the tool call `call`, which may not speak for its session: just start the command, or begin
+    the call with `may_control`."""
+
+    def __init__(self, call: str) -> None:
+        super().__init__(f"this is part of the tool call {call}, which may not speak for its session")
+        self.call = call
+
+
 class InvalidIntent(AgentcgError, ValueError):
     """The intent cannot be understood: `field` is wrong, `reason` tells what to say instead."""
 
