@@ -234,19 +234,6 @@ static bool is_sound(struct history *h)
 	return good;
 }
 
-_printf_(3, 4)
-static int refuse(char *why, int error, const char *format, ...)
-{
-	va_list ap;
-
-	if (why) {
-		va_start(ap, format);
-		vsnprintf(why, AGENTCG_WHY_MAX, format, ap);
-		va_end(ap);
-	}
-	return error;
-}
-
 /* Whether it is ours, and not too new; nothing is written before that is known. */
 static int identify(struct history *h, const char *file, bool *ret_empty, char *why)
 {
@@ -261,10 +248,10 @@ static int identify(struct history *h, const char *file, bool *ret_empty, char *
 	if (r < 0)
 		return r;
 	if (tables && id != APPLICATION_ID)
-		return refuse(why, -ENOTSUP, "%s is a database, but not agentcg's: move it away",
+		return agentcg_why(-ENOTSUP, why, "%s is a database, but not agentcg's: move it away",
 			      file);
 	if (version > SCHEMA_VERSION)
-		return refuse(why, -ENOTSUP,
+		return agentcg_why(-ENOTSUP, why,
 			      "%s was written by a newer agentcg (schema %lld, this one knows %d): install that one again, or move the file away",
 			      file, (long long)version, SCHEMA_VERSION);
 	*ret_empty = !tables;
@@ -302,7 +289,7 @@ static int prepare(struct history *h, const char *file, char *why)
 	if (r >= 0 && empty)
 		r = make_tables(h);
 	else if (r >= 0 && !is_sound(h))
-		r = refuse(why, -EUCLEAN, "%s is damaged", file);
+		r = agentcg_why(-EUCLEAN, why, "%s is damaged", file);
 	for (size_t i = 0; r >= 0 && i < NR_STATEMENTS; i++)
 		r = to_errno(sqlite3_prepare_v3(h->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
 						&h->statements[i], NULL));
@@ -328,27 +315,27 @@ static int open_once(const char *file, const struct history_bounds *bounds, stru
 	int r, fd;
 
 	if (!h)
-		return refuse(why, -ENOMEM, "%s: out of memory", file);
+		return agentcg_why(-ENOMEM, why, "%s: out of memory", file);
 	h->bounds = bounds ? *bounds : defaults;
 	h->file = strdup(file);
 	h->recent = calloc(1, sizeof(*h->recent));
 	if (!h->file || !h->recent)
-		return refuse(why, -ENOMEM, "%s: out of memory", file);
+		return agentcg_why(-ENOMEM, why, "%s: out of memory", file);
 	/* What users run is nobody else's business; sqlite gives -wal and -shm the same mode. */
 	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return refuse(why, -errno, "%s: %m", file);
+		return agentcg_why(-errno, why, "%s: %m", file);
 	close(fd);
 	r = to_errno(sqlite3_open_v2(file, &h->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
 				     SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE, NULL));
 	if (r < 0 && !h->db)
-		return refuse(why, r, "%s: out of memory", file);
+		return agentcg_why(r, why, "%s: out of memory", file);
 	if (why)
 		why[0] = 0;
 	if (r >= 0)
 		r = prepare(h, file, why);
 	if (r < 0 && why && !why[0])
-		refuse(why, r, "%s: %s", file, sqlite3_errmsg(h->db));
+		agentcg_why(r, why, "%s: %s", file, sqlite3_errmsg(h->db));
 	if (r < 0)
 		return r;
 	open_journal(h);
@@ -380,14 +367,14 @@ int agentcg_history_open(const char *file, const struct history_bounds *bounds,
 	int r = open_once(file, bounds, ret, cause);
 
 	if (r != -EUCLEAN)
-		return r < 0 ? refuse(why, r, "%s", cause) : 0;
+		return r < 0 ? agentcg_why(r, why, "%s", cause) : 0;
 	r = move_aside(file);
 	if (r < 0)
-		return refuse(why, r, "%.200s; it cannot be moved away: %s", cause, strerror(-r));
+		return agentcg_why(r, why, "%.200s; it cannot be moved away: %s", cause, strerror(-r));
 	r = open_once(file, bounds, ret, why);
 	if (r < 0)
 		return r;
-	return refuse(why, 1, "%.200s: it is now %.200s.damaged, and the history begins anew",
+	return agentcg_why(1, why, "%.200s: it is now %.200s.damaged, and the history begins anew",
 		      cause, file);
 }
 

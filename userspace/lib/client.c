@@ -2,27 +2,12 @@
 #include "client.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 
 #include "io-agentcg.h"
 
 const char *agentcg_client_socket(void)
 {
 	return getenv("AGENTCG_SOCKET") ?: AGENTCG_SOCKET;
-}
-
-static int explain(int error, char *why, const char *fmt, ...) _printf_(3, 4);
-
-static int explain(int error, char *why, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (why) {
-		va_start(ap, fmt);
-		vsnprintf(why, AGENTCG_WHY_MAX, fmt, ap);
-		va_end(ap);
-	}
-	return error;
 }
 
 /* What to do about a value that the daemon refuses. */
@@ -53,15 +38,15 @@ static const char *hint(const char *parameter)
 
 static int refused(const char *parameter, char *why)
 {
-	return explain(-EINVAL, why, "the daemon refuses the value of '%s': %s", parameter, hint(parameter));
+	return agentcg_why(-EINVAL, why, "the daemon refuses the value of '%s': %s", parameter, hint(parameter));
 }
 
 static int no_daemon(const char *socket, int error, char *why)
 {
 	if (error == -ENOENT || error == -ECONNREFUSED)
-		return explain(error, why, "no daemon at %s; start it: systemctl start agentcgd, or, as root: agentcgd",
+		return agentcg_why(error, why, "no daemon at %s; start it: systemctl start agentcgd, or, as root: agentcgd",
 			       socket);
-	return explain(error, why, "cannot connect to the daemon at %s: %s", socket, strerror(-error));
+	return agentcg_why(error, why, "cannot connect to the daemon at %s: %s", socket, strerror(-error));
 }
 
 int agentcg_client_connect(const char *socket, sd_varlink **ret, char *why)
@@ -83,37 +68,37 @@ int agentcg_client_connect(const char *socket, sd_varlink **ret, char *why)
 int agentcg_client_error(const char *id, sd_json_variant *p, char *why)
 {
 	if (streq(id, AGENTCG_ERROR_NO_SUCH_SESSION))
-		return explain(-ENXIO, why, "there is no session '%s'; agentcg status lists them",
+		return agentcg_why(-ENXIO, why, "there is no session '%s'; agentcg status lists them",
 			       agentcg_json_string(p, "name") ?: "");
 	if (streq(id, AGENTCG_ERROR_NO_SUCH_CALL))
-		return explain(-ENXIO, why, "there is no call '%s'; agentcg status lists them",
+		return agentcg_why(-ENXIO, why, "there is no call '%s'; agentcg status lists them",
 			       agentcg_json_string(p, "call") ?: "");
 	if (streq(id, AGENTCG_ERROR_INVALID_INTENT))
-		return explain(-EINVAL, why, "the daemon refuses %s: %s", agentcg_json_string(p, "field") ?: "the intent",
+		return agentcg_why(-EINVAL, why, "the daemon refuses %s: %s", agentcg_json_string(p, "field") ?: "the intent",
 			       agentcg_json_string(p, "reason") ?: "it gave no reason");
 	if (streq(id, AGENTCG_ERROR_PERMISSION_DENIED) ||
 	    streq(id, SD_VARLINK_ERROR_PERMISSION_DENIED))
-		return explain(-EPERM, why, "not allowed: %s",
+		return agentcg_why(-EPERM, why, "not allowed: %s",
 			       agentcg_json_string(p, "reason") ?: "the daemon gave no reason");
 	if (streq(id, AGENTCG_ERROR_IN_TOOL_CALL))
-		return explain(-ENOTUNIQ, why, "this is part of the tool call %s, which may not speak for its session: "
+		return agentcg_why(-ENOTUNIQ, why, "this is part of the tool call %s, which may not speak for its session: "
 			       "do it from outside of it, or begin the call with agentcg run --may-control",
 			       agentcg_json_string(p, "call") ?: "");
 	if (streq(id, AGENTCG_ERROR_LIMIT_EXCEEDED))
-		return explain(-EDQUOT, why, "too much: the policy allows %" PRIu64 " for %s",
+		return agentcg_why(-EDQUOT, why, "too much: the policy allows %" PRIu64 " for %s",
 			       agentcg_json_u64(p, "limit"), agentcg_json_string(p, "what") ?: "this");
 	if (streq(id, AGENTCG_ERROR_NOT_SUPPORTED))
-		return explain(-EOPNOTSUPP, why, "not possible here: %s",
+		return agentcg_why(-EOPNOTSUPP, why, "not possible here: %s",
 			       agentcg_json_string(p, "reason") ?: "the daemon gave no reason");
 	if (streq(id, SD_VARLINK_ERROR_INVALID_PARAMETER))
 		return refused(agentcg_json_string(p, "parameter") ?: "a parameter", why);
 	if (streq(id, SD_VARLINK_ERROR_DISCONNECTED))
-		return explain(-ENOTCONN, why, "the daemon went away");
+		return agentcg_why(-ENOTCONN, why, "the daemon went away");
 	if (streq(id, SD_VARLINK_ERROR_TIMEOUT))
-		return explain(-ENOTCONN, why, "the daemon does not answer");
+		return agentcg_why(-ENOTCONN, why, "the daemon does not answer");
 	if (streq(id, SD_VARLINK_ERROR_METHOD_NOT_FOUND))
-		return explain(-EOPNOTSUPP, why, "the daemon is older than this command; restart it");
-	return explain(-EPROTO, why, "the daemon says %s", id);
+		return agentcg_why(-EOPNOTSUPP, why, "the daemon is older than this command; restart it");
+	return agentcg_why(-EPROTO, why, "the daemon says %s", id);
 }
 
 int agentcg_client_call(sd_varlink *link, const char *method, sd_json_variant *parameters,
@@ -127,7 +112,7 @@ int agentcg_client_call(sd_varlink *link, const char *method, sd_json_variant *p
 	snprintf(name, sizeof(name), AGENTCG_METHOD("%s"), method);
 	r = sd_varlink_call(link, name, parameters, &reply, &error);
 	if (r < 0)
-		return explain(-ENOTCONN, why, "cannot talk to the daemon: %s", strerror(-r));
+		return agentcg_why(-ENOTCONN, why, "cannot talk to the daemon: %s", strerror(-r));
 	if (error)
 		return agentcg_client_error(error, reply, why);
 	if (ret)

@@ -5,7 +5,6 @@
  */
 #include "hook.h"
 
-#include <stdarg.h>
 
 #include "json-edit.h"
 
@@ -34,20 +33,6 @@ int agentcg_tool_parse(const char *name, enum agentcg_tool *ret)
 		if (streq(tools[*ret].name, name))
 			return 0;
 	return -EINVAL;
-}
-
-static int refuse(int error, char *why, const char *fmt, ...) _printf_(3, 4);
-
-static int refuse(int error, char *why, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (why) {
-		va_start(ap, fmt);
-		vsnprintf(why, AGENTCG_WHY_MAX, fmt, ap);
-		va_end(ap);
-	}
-	return error;
 }
 
 /* ---- what is ours --------------------------------------------------------- */
@@ -118,7 +103,7 @@ static int check_shape(sd_json_variant *v, bool array, const char *what, char *w
 {
 	if (!v || (array ? sd_json_variant_is_array(v) : sd_json_variant_is_object(v)))
 		return 0;
-	return refuse(-EINVAL, why, "%s is no %s: mend it first", what, array ? "array" : "object");
+	return agentcg_why(-EINVAL, why, "%s is no %s: mend it first", what, array ? "array" : "object");
 }
 
 /*
@@ -215,7 +200,7 @@ static int edit_prefix(sd_json_variant *settings, const char *prefix, sd_json_va
 	set = old ? agentcg_json_string(old, PREFIX_KEY) : NULL;
 	if (set && !is_our_prefix(set)) {
 		if (prefix)
-			return refuse(-EEXIST, why, "env." PREFIX_KEY " is set to \"%s\" already, and there can be only one: take it out first",
+			return agentcg_why(-EEXIST, why, "env." PREFIX_KEY " is set to \"%s\" already, and there can be only one: take it out first",
 				      set);
 		set = NULL;
 	}

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <math.h>
-#include <stdarg.h>
 
 #include "class.h"
 #include "size.h"
@@ -39,19 +38,6 @@ int agentcg_parse_on_pressure(const char *text, enum agentcg_on_pressure *ret)
 	return -EINVAL;
 }
 
-_printf_(2, 3)
-static int refuse(char *why, const char *format, ...)
-{
-	va_list ap;
-
-	if (why) {
-		va_start(ap, format);
-		vsnprintf(why, AGENTCG_WHY_MAX, format, ap);
-		va_end(ap);
-	}
-	return -EINVAL;
-}
-
 int agentcg_parse_cpus(const char *text, uint64_t *ret, char *why)
 {
 	uint64_t whole = 0, part = 0, scale = 1000;
@@ -78,7 +64,7 @@ int agentcg_parse_cpus(const char *text, uint64_t *ret, char *why)
 	if (*ret)
 		return 0;
 wrong:
-	return refuse(why, "\"%.32s\" is no number of CPUs: say 2, 1.5, or 500m for half of one", text);
+	return agentcg_why(-EINVAL, why, "\"%.32s\" is no number of CPUs: say 2, 1.5, or 500m for half of one", text);
 }
 
 const char *agentcg_format_cpus(char buf[32], uint64_t thousandths)
@@ -105,11 +91,11 @@ static int read_cpus(sd_json_variant *v, void *to, char *why)
 	if (sd_json_variant_is_string(v))
 		return agentcg_parse_cpus(sd_json_variant_string(v), to, why);
 	if (!sd_json_variant_is_number(v))
-		return refuse(why, "CPUs are a number such as 2 or 0.5, or a text such as \"500m\"");
+		return agentcg_why(-EINVAL, why, "CPUs are a number such as 2 or 0.5, or a text such as \"500m\"");
 	cpus = sd_json_variant_real(v);
 	/* In this order: it may be no number at all. */
 	if (!(cpus >= 0.001 && cpus <= CPUS_MAX))
-		return refuse(why, "say a number of CPUs from 0.001 on");
+		return agentcg_why(-EINVAL, why, "say a number of CPUs from 0.001 on");
 	*(uint64_t *)to = (uint64_t)llround(cpus * 1000);
 	return 0;
 }
@@ -120,7 +106,7 @@ static int read_memory(sd_json_variant *v, void *to, char *why)
 		return agentcg_parse_size(sd_json_variant_string(v), to, why);
 	/* The upper half is for values such as "none" of our own. */
 	if (!sd_json_variant_is_unsigned(v) || sd_json_variant_unsigned(v) > INT64_MAX)
-		return refuse(why, "a size is a whole number of bytes, or a text such as \"512Mi\"");
+		return agentcg_why(-EINVAL, why, "a size is a whole number of bytes, or a text such as \"512Mi\"");
 	*(uint64_t *)to = sd_json_variant_unsigned(v);
 	return 0;
 }
@@ -133,7 +119,7 @@ static int read_memory_limit(sd_json_variant *v, void *to, char *why)
 	if (r < 0)
 		return r;
 	if (bytes < MEMORY_LIMIT_MIN)
-		return refuse(why, "with less than 1Mi no program starts");
+		return agentcg_why(-EINVAL, why, "with less than 1Mi no program starts");
 	*(uint64_t *)to = bytes;
 	return 0;
 }
@@ -142,7 +128,7 @@ static int read_pids(sd_json_variant *v, void *to, char *why)
 {
 	if (!sd_json_variant_is_unsigned(v) || !sd_json_variant_unsigned(v) ||
 	    sd_json_variant_unsigned(v) > PIDS_MAX)
-		return refuse(why, "say a number of processes and threads from 1 to %u", PIDS_MAX);
+		return agentcg_why(-EINVAL, why, "say a number of processes and threads from 1 to %u", PIDS_MAX);
 	*(uint64_t *)to = sd_json_variant_unsigned(v);
 	return 0;
 }
@@ -155,7 +141,7 @@ static int parse_time(const char *text, uint64_t *ret, char *why)
 	if (r < 0)
 		return -EINVAL;
 	if (!usec || usec > TIME_MAX_USEC)
-		return refuse(why, "say a time above 0, up to a year");
+		return agentcg_why(-EINVAL, why, "say a time above 0, up to a year");
 	*ret = usec;
 	return 0;
 }
@@ -163,21 +149,21 @@ static int parse_time(const char *text, uint64_t *ret, char *why)
 static int read_time(sd_json_variant *v, void *to, char *why)
 {
 	if (!sd_json_variant_is_string(v))
-		return refuse(why, "a time is a text with a unit, such as \"500ms\", \"30s\" or \"5m\"");
+		return agentcg_why(-EINVAL, why, "a time is a text with a unit, such as \"500ms\", \"30s\" or \"5m\"");
 	return parse_time(sd_json_variant_string(v), to, why);
 }
 
 static int read_latency(sd_json_variant *v, void *to, char *why)
 {
 	if (!sd_json_variant_is_string(v) || agentcg_parse_latency(sd_json_variant_string(v), to) < 0)
-		return refuse(why, "say \"interactive\" or \"batch\"");
+		return agentcg_why(-EINVAL, why, "say \"interactive\" or \"batch\"");
 	return 0;
 }
 
 static int read_on_pressure(sd_json_variant *v, void *to, char *why)
 {
 	if (!sd_json_variant_is_string(v) || agentcg_parse_on_pressure(sd_json_variant_string(v), to) < 0)
-		return refuse(why, "say \"throttle\", \"freeze\" or \"kill\"");
+		return agentcg_why(-EINVAL, why, "say \"throttle\", \"freeze\" or \"kill\"");
 	return 0;
 }
 
@@ -186,7 +172,7 @@ static int read_detach(sd_json_variant *v, void *to, char *why)
 	struct agentcg_intent *intent = to;
 
 	if (!sd_json_variant_is_boolean(v))
-		return refuse(why, "say true or false");
+		return agentcg_why(-EINVAL, why, "say true or false");
 	intent->detach = sd_json_variant_boolean(v);
 	intent->detach_set = true;
 	return 0;
@@ -245,7 +231,7 @@ static int unknown(const struct field fields[], const char *prefix, char *why)
 	for (; fields->name; fields++)
 		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
 			 *names ? ", " : "", fields->name);
-	return refuse(why, "there is no such field; %s has %s", *prefix ? prefix : "an intent", names);
+	return agentcg_why(-EINVAL, why, "there is no such field; %s has %s", *prefix ? prefix : "an intent", names);
 }
 
 static int read_field(sd_json_variant *v, const char *name, const struct field *f, void *to,
@@ -265,7 +251,7 @@ static int read_object(sd_json_variant *v, const char *prefix, const struct fiel
 
 	snprintf(field, AGENTCG_FIELD_MAX, "%s", prefix);
 	if (!sd_json_variant_is_object(v))
-		return refuse(why, "say an object, such as {\"memory\": \"512Mi\"}");
+		return agentcg_why(-EINVAL, why, "say an object, such as {\"memory\": \"512Mi\"}");
 	for (size_t i = 0; i < n; i += 2) {
 		const char *name = sd_json_variant_string(sd_json_variant_by_index(v, i));
 		const struct field *f = find_field(fields, name);
@@ -322,9 +308,9 @@ static int hint_field(const char *name, const char *value, struct agentcg_intent
 		return parse_time(value, &intent->duration_usec, why);
 	if (streq(name, "latency")) {
 		r = agentcg_parse_latency(value, &intent->latency);
-		return r < 0 ? refuse(why, "\"%.32s\" is no latency: say interactive or batch", value) : 0;
+		return r < 0 ? agentcg_why(-EINVAL, why, "\"%.32s\" is no latency: say interactive or batch", value) : 0;
 	}
-	return refuse(why, "\"%.32s\" is not known: say memory, cpu, timeout, duration or latency", name);
+	return agentcg_why(-EINVAL, why, "\"%.32s\" is not known: say memory, cpu, timeout, duration or latency", name);
 }
 
 int agentcg_intent_parse_hint(const char *text, struct agentcg_intent *ret, char *why)
@@ -342,7 +328,7 @@ int agentcg_intent_parse_hint(const char *text, struct agentcg_intent *ret, char
 		if (!*word)
 			continue;
 		if (!value)
-			return refuse(why, "\"%.32s\": say NAME:VALUE, such as memory:2g", word);
+			return agentcg_why(-EINVAL, why, "\"%.32s\": say NAME:VALUE, such as memory:2g", word);
 		*value++ = 0;
 		r = hint_field(word, value, &intent, why);
 		if (r < 0)

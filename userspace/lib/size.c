@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <stdarg.h>
 
 static const struct {
 	const char *name;
@@ -16,19 +15,6 @@ static const struct {
 	{ "m", 60 * USEC_PER_SEC },
 	{ "h", 3600 * USEC_PER_SEC },
 };
-
-_printf_(2, 3)
-static int refuse(char *why, const char *format, ...)
-{
-	va_list ap;
-
-	if (why) {
-		va_start(ap, format);
-		vsnprintf(why, AGENTCG_WHY_MAX, format, ap);
-		va_end(ap);
-	}
-	return -EINVAL;
-}
 
 /* Digits only: no sign, no space, no hexadecimal; the suffix begins at @rest. */
 static int parse_digits(const char *text, uint64_t *ret, const char **rest)
@@ -57,7 +43,7 @@ int agentcg_parse_size(const char *text, uint64_t *ret, char *why)
 	if (r == -ERANGE)
 		goto range;
 	if (r < 0)
-		return refuse(why, "\"%.32s\" is no size: say bytes, or 512Mi, 2Gi", text);
+		return agentcg_why(-EINVAL, why, "\"%.32s\" is no size: say bytes, or 512Mi, 2Gi", text);
 	if (!*rest) {
 		*ret = v;
 		return 0;
@@ -73,14 +59,14 @@ int agentcg_parse_size(const char *text, uint64_t *ret, char *why)
 	case 'K': case 'M': case 'G': case 'T':
 		if (rest[1] && !streq(rest + 1, "B") && !streq(rest + 1, "b") && !streq(rest + 1, "iB"))
 			break;
-		return refuse(why, "%.32s is ambiguous: say %" PRIu64 "%ci (%sbibytes)", text, v,
+		return agentcg_why(-EINVAL, why, "%.32s is ambiguous: say %" PRIu64 "%ci (%sbibytes)", text, v,
 			      toupper((unsigned char)*rest),
 			      (const char *[]){ "ki", "me", "gi", "te" }
 			      [strchr("KMGT", toupper((unsigned char)*rest)) - "KMGT"]);
 	}
-	return refuse(why, "\"%.32s\" is no size: a whole number, with Ki, Mi, Gi or Ti if not bytes", text);
+	return agentcg_why(-EINVAL, why, "\"%.32s\" is no size: a whole number, with Ki, Mi, Gi or Ti if not bytes", text);
 range:
-	refuse(why, "%.32s is more than 64 bits hold", text);
+	agentcg_why(-EINVAL, why, "%.32s is more than 64 bits hold", text);
 	return -ERANGE;
 }
 
@@ -94,9 +80,9 @@ int agentcg_parse_time(const char *text, uint64_t *ret_usec, char *why)
 	if (r == -ERANGE)
 		goto range;
 	if (r < 0)
-		return refuse(why, "\"%.32s\" is no time: say 500ms, 30s, 5m or 2h", text);
+		return agentcg_why(-EINVAL, why, "\"%.32s\" is no time: say 500ms, 30s, 5m or 2h", text);
 	if (!*rest)
-		return refuse(why, "%.32s lacks its unit: say %" PRIu64 "s (or ms, m, h)", text, v);
+		return agentcg_why(-EINVAL, why, "%.32s lacks its unit: say %" PRIu64 "s (or ms, m, h)", text, v);
 	for (size_t i = 0; i < ARRAY_SIZE(time_units); i++) {
 		if (!streq(rest, time_units[i].name))
 			continue;
@@ -105,9 +91,9 @@ int agentcg_parse_time(const char *text, uint64_t *ret_usec, char *why)
 			goto range;
 		return 0;
 	}
-	return refuse(why, "\"%.32s\" is no time: a whole number with ms, s, m or h", text);
+	return agentcg_why(-EINVAL, why, "\"%.32s\" is no time: a whole number with ms, s, m or h", text);
 range:
-	refuse(why, "%.32s is too long a time", text);
+	agentcg_why(-EINVAL, why, "%.32s is too long a time", text);
 	return -ERANGE;
 }
 

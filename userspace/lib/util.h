@@ -36,6 +36,9 @@
  */
 #define AGENTCG_WHY_MAX		512
 
+/* Writes a sentence to @why (AGENTCG_WHY_MAX, or NULL) and returns @error. */
+int agentcg_why(int error, char *why, const char *format, ...) _printf_(3, 4);
+
 static inline void agentcg_freep(void *p)
 {
 	free(*(void **)p);
