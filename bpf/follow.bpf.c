@@ -283,14 +283,18 @@ static void start_program(struct task_struct *p, __u32 slot)
 		__sync_fetch_and_add(&a->unplaced, 1);
 }
 
-/* Whether it may be a shell that will be told its commands, which only frameworks start; the daemon looks closer. */
+/*
+ * Whether it may be a shell that will be told its commands, which only frameworks
+ * start; the daemon looks closer.
+ */
 static bool maybe_shell(struct task_struct *p, struct linux_binprm *bprm, __u32 slot)
 {
 	struct agentcg_attachment *a = bpf_map_lookup_elem(&attachments, &slot);
 	char comm[TASK_COMM_LEN];
 	int i, n;
 
-	if (!a || a->kind != AGENTCG_FOLLOW_FRAMEWORK || bprm->argc > 3 || bpf_probe_read_kernel_str(comm, sizeof(comm), p->comm) < 3)
+	if (!a || a->kind != AGENTCG_FOLLOW_FRAMEWORK || bprm->argc > 3 ||
+	    bpf_probe_read_kernel_str(comm, sizeof(comm), p->comm) < 3)
 		return false;
 	for (n = 0, i = 0; i < TASK_COMM_LEN && comm[i]; i++)
 		n = i;

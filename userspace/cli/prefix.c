@@ -79,7 +79,8 @@ static int run(const char *shell, const char *script)
 	wish.session = agentcg_tool_session("claude", getenv("CLAUDE_CODE_SESSION_ID"), session);
 	wish.command = argv;
 	wish.shown = command ? shown : NULL;
-	wish.in_place = wish.quiet = true;
+	wish.in_place = true;
+	wish.quiet = true;
 	agentcg_opt_hint(&wish.intent);
 	/* Not a word where there is no daemon: that is for whoever installed this. */
 	if (agentcg_client_connect(socket, &launch.leaf.link, why) < 0) {
