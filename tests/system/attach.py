@@ -194,6 +194,16 @@ def frameworks():
     say(eventually(lambda: "frame" not in [x["name"] for x in status()["sessions"]]), "with the framework its session goes")
 
 
+def homeless():
+    p = subprocess.Popen(["sleep", "628"])
+    agentcg("session", "attach", "--session", "gone", p.pid)
+    ended = subprocess.run(["varlinkctl", "call", "unix:/run/agentcg/io.agentcg", "io.agentcg.EndCall", '{"call":"gone/agent","kill":true}'],
+                           capture_output=True, text=True)
+    say(p.wait(30) == -9, "a framework whose leaf is ended ends", ended)
+    left = [x for x in status()["sessions"] if x["name"] == "gone"]
+    say(not any(x.get("attached") for x in left), "... and is not attached any more", left)
+
+
 def tickets():
     def enter(ticket, more=OWN):
         return subprocess.run(["bash", "-c", f"{AGENTCG} enter {ticket}; {more}"], capture_output=True, text=True).stdout
@@ -238,6 +248,7 @@ def main():
     s, name = shells()
     piped()
     frameworks()
+    homeless()
     tickets()
     flood(s, name)
     restart(s, name)

@@ -93,14 +93,17 @@ int agentcg_attach_check(int pidfd, uid_t uid, pid_t *ret, char *why)
 /* Of ".../session-NAME/tool-N" and what is below it, "NAME/tool-N"; "": it is no tool call's. */
 static void name_of_leaf(const struct manager *m, const char *group, char name[AGENTCG_CALL_NAME_MAX])
 {
-	const char *rest = startswith(group, m->pool_path), *slash;
+	const char *rest = startswith(group, m->pool_path), *leaf;
 
 	*name = 0;
 	rest = rest ? startswith(rest, "/" AGENTCG_SESSION_PREFIX) : NULL;
-	slash = rest ? strchr(rest, '/') : NULL;
-	if (!slash || (startswith(slash + 1, AGENTCG_AGENT_LEAF) && strcspn(slash + 1, "/") == strlen(AGENTCG_AGENT_LEAF)))
+	leaf = rest ? strchr(rest, '/') : NULL;
+	if (!leaf)
 		return;
-	snprintf(name, AGENTCG_CALL_NAME_MAX, "%.*s", (int)(slash + 1 - rest + (ptrdiff_t)strcspn(slash + 1, "/")), rest);
+	leaf++;
+	snprintf(name, AGENTCG_CALL_NAME_MAX, "%.*s", (int)(leaf - rest) + (int)strcspn(leaf, "/"), rest);
+	if (streq(name + (leaf - rest), AGENTCG_AGENT_LEAF))
+		*name = 0;
 }
 
 int agentcg_attach_whence(const struct manager *m, int pidfd, char name[AGENTCG_CALL_NAME_MAX])

@@ -201,7 +201,7 @@ static void name_call(struct call *c, const struct agentcg_start *start)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *words = NULL, *command = NULL;
 	bool script = agentcg_program_is_script(start->args, min_u64(start->args_size, AGENTCG_ARGS_MAX));
-	struct call_grant granted;
+	struct call_grant granted = c->grant;
 	char kind[AGENTCG_KIND_MAX];
 
 	/* What a shell was told says more than what it came to in the end. */
@@ -214,10 +214,11 @@ static void name_call(struct call *c, const struct agentcg_start *start)
 	c->command = TAKE_PTR(command);
 	c->scripted = script;
 	agentcg_command_kind(words, kind);
-	if (streq(kind, c->kind))
-		return;
-	snprintf(c->kind, sizeof(c->kind), "%s", kind);
-	grant(c->session, c->kind, &c->grant, &granted);
+	/* What was declared for a kind is good once. */
+	if (!streq(kind, c->kind)) {
+		snprintf(c->kind, sizeof(c->kind), "%s", kind);
+		grant(c->session, c->kind, &c->grant, &granted);
+	}
 	if (agentcg_call_adjust(c, &granted) < 0)
 		agentcg_log(LOG_WARNING, "a placed call keeps the first grant");
 }

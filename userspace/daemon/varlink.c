@@ -209,6 +209,9 @@ static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *use
 	struct connection *connection = sd_varlink_get_userdata(link);
 	struct manager *m = userdata;
 
+	/* One that failed before on_connect() had done with it has the server's. */
+	if ((void *)connection == m)
+		return;
 	agentcg_intake_forget(connection->fd);
 	forget_connection(connection);
 	if (m->stopping)
