@@ -19,6 +19,7 @@ enum section {
 	SECTION_CALL,
 	SECTION_CPU,
 	SECTION_USER,
+	SECTION_GPU,
 	NR_SECTIONS
 };
 
@@ -30,6 +31,7 @@ static const char *const section_names[] = {
 	[SECTION_CALL] = "Call",
 	[SECTION_CPU] = "CPU",
 	[SECTION_USER] = "User",
+	[SECTION_GPU] = "GPU",
 };
 
 enum kind {
@@ -46,10 +48,9 @@ enum kind {
 	KIND_SLICE,
 	KIND_POOL_MAX,		/* size or percent */
 	KIND_OWNER,
-	KIND_SCHEDULER,
-	KIND_LEARN,
-	KIND_ADMISSION,
-	KIND_IDLE,
+	KIND_CHOICE,		/* an enum, in the order of its words */
+	KIND_NODES,
+	KIND_WEBHOOK,
 };
 
 #define POLICY(m)	offsetof(struct agentcg_policy, m)
@@ -74,7 +75,7 @@ static const struct key {
 	{ SECTION_HOLD, "ExpiredDelay", KIND_TIME, POLICY(expired_delay_usec) },
 	{ SECTION_HOLD, "CountInPSI", KIND_BOOL, POLICY(psi) },
 	{ SECTION_SESSION, "SessionsPerUser", KIND_COUNT, POLICY(sessions_per_user) },
-	{ SECTION_SESSION, "IdleReclaim", KIND_IDLE, POLICY(idle) },
+	{ SECTION_SESSION, "IdleReclaim", KIND_CHOICE, POLICY(idle) },
 	{ SECTION_SESSION, "IdleAfter", KIND_TIME, POLICY(idle_after_usec) },
 	{ SECTION_MATCH, "Owner", KIND_OWNER, SESSION(owner) },
 	{ SECTION_MATCH, "Priority", KIND_PRIORITY, SESSION(priority) },
@@ -87,12 +88,35 @@ static const struct key {
 	{ SECTION_CALL, "TimeoutMax", KIND_TIME_NONE, POLICY(timeout_max_usec) },
 	{ SECTION_CALL, "PidsMax", KIND_COUNT64, POLICY(pids_max) },
 	{ SECTION_CALL, "CPUMax", KIND_CPUS_NONE, POLICY(cpu_max) },
-	{ SECTION_CALL, "Learn", KIND_LEARN, POLICY(learn) },
-	{ SECTION_CALL, "Admission", KIND_ADMISSION, POLICY(admission) },
+	{ SECTION_CALL, "Learn", KIND_CHOICE, POLICY(learn) },
+	{ SECTION_CALL, "Admission", KIND_CHOICE, POLICY(admission) },
 	{ SECTION_CALL, "QueueTimeout", KIND_TIME, POLICY(queue_timeout_usec) },
-	{ SECTION_CPU, "Scheduler", KIND_SCHEDULER, POLICY(scheduler) },
+	{ SECTION_CPU, "Scheduler", KIND_CHOICE, POLICY(scheduler) },
 	{ SECTION_USER, "RequestsPerSecond", KIND_COUNT_NONE, POLICY(requests_per_second) },
+	{ SECTION_GPU, "CallCores", KIND_COUNT, POLICY(gpu.call_cores) },
+	{ SECTION_GPU, "WhenShort", KIND_CHOICE, POLICY(gpu.when_short) },
+	{ SECTION_GPU, "FarNodes", KIND_NODES, POLICY(gpu.far_nodes) },
+	{ SECTION_GPU, "MoveInterrupts", KIND_BOOL, POLICY(gpu.move_interrupts) },
+	{ SECTION_GPU, "LaunchProbe", KIND_CHOICE, POLICY(gpu.probe) },
+	{ SECTION_GPU, "Cache", KIND_CHOICE, POLICY(gpu.cache) },
+	{ SECTION_GPU, "Webhook", KIND_WEBHOOK, POLICY(gpu.webhook) },
+	{ SECTION_GPU, "TTFTTarget", KIND_TIME_NONE, POLICY(gpu.ttft_usec) },
+	{ SECTION_GPU, "TokenTarget", KIND_TIME_NONE, POLICY(gpu.token_usec) },
 };
+/* What a choice is among, in the order of its enum; each word ends with NUL. */
+static const struct {
+	const char *key;
+	const char *words;
+} choices[] = {
+	{ "IdleReclaim", "auto\0none\0" },
+	{ "Learn", "request\0limit\0none\0" },
+	{ "Admission", "memory\0quota\0none\0" },
+	{ "Scheduler", "auto\0none\0" },
+	{ "WhenShort", "equal\0priority\0" },
+	{ "LaunchProbe", "auto\0none\0" },
+	{ "Cache", "auto\0keep\0drop\0" },
+};
+
 _Static_assert(ARRAY_SIZE(keys) <= 64, "a bit for each in agentcg_session_policy.set");
 
 /* Where the reader is, for messages; inih does not tell its handler. */
@@ -203,51 +227,53 @@ static int parse_slice(struct reader *r, const char *text)
 	return 0;
 }
 
-static int parse_scheduler(struct reader *r, const char *text)
+/* The place of @text among the key's words, which is the value of its enum. */
+static int parse_choice(struct reader *r, const struct key *k, const char *text, void *to)
 {
-	if (streq(text, "auto"))
-		r->policy->scheduler = AGENTCG_SCHEDULER_AUTO;
-	else if (streq(text, "none"))
-		r->policy->scheduler = AGENTCG_SCHEDULER_NONE;
-	else
-		return refuse(r, "Scheduler=%s: say auto or none", text);
+	char known[AGENTCG_WHY_MAX] = "";
+	unsigned int value = 0;
+	size_t i = 0;
+
+	while (!streq(choices[i].key, k->name))
+		i++;
+	for (const char *word = choices[i].words; *word; word += strlen(word) + 1, value++) {
+		const char *next = word + strlen(word) + 1;
+		size_t n = strlen(known);
+
+		if (streq(text, word)) {
+			*(unsigned int *)to = value;
+			return 0;
+		}
+		snprintf(known + n, sizeof(known) - n, "%s%s", word,
+			 !*next ? "" : next[strlen(next) + 1] ? ", " : " or ");
+	}
+	return refuse(r, "%s=%s: say %s", k->name, text, known);
+}
+
+/* Which NUMA nodes hold what is far: words for agentcg_place(). */
+static int parse_nodes(struct reader *r, const char *text)
+{
+	struct agentcg_gpu_policy *gpu = &r->policy->gpu;
+
+	if (!*text || strlen(text) >= sizeof(gpu->far_nodes) ||
+	    (!streq(text, "auto") && !streq(text, "none") && text[strspn(text, "0123456789,-")]))
+		return refuse(r, "FarNodes=%s: say auto, none, or numbers of NUMA nodes such as 2-3", text);
+	strcpy(gpu->far_nodes, text);
 	return 0;
 }
 
-static int parse_learn(struct reader *r, const char *text)
+static int parse_webhook(struct reader *r, const char *text)
 {
-	if (streq(text, "request"))
-		r->policy->learn = AGENTCG_LEARN_REQUEST;
-	else if (streq(text, "limit"))
-		r->policy->learn = AGENTCG_LEARN_LIMIT;
-	else if (streq(text, "none"))
-		r->policy->learn = AGENTCG_LEARN_NONE;
-	else
-		return refuse(r, "Learn=%s: say request, limit or none", text);
-	return 0;
-}
+	struct agentcg_gpu_policy *gpu = &r->policy->gpu;
+	const char *host = startswith(text, "http://") ?: startswith(text, "https://");
 
-static int parse_admission(struct reader *r, const char *text)
-{
-	if (streq(text, "memory"))
-		r->policy->admission = AGENTCG_ADMISSION_MEMORY;
-	else if (streq(text, "quota"))
-		r->policy->admission = AGENTCG_ADMISSION_QUOTA;
-	else if (streq(text, "none"))
-		r->policy->admission = AGENTCG_ADMISSION_NONE;
-	else
-		return refuse(r, "Admission=%s: say memory, quota or none", text);
-	return 0;
-}
-
-static int parse_idle(struct reader *r, const char *text)
-{
-	if (streq(text, "auto"))
-		r->policy->idle = AGENTCG_IDLE_AUTO;
-	else if (streq(text, "none"))
-		r->policy->idle = AGENTCG_IDLE_NONE;
-	else
-		return refuse(r, "IdleReclaim=%s: say auto or none", text);
+	if (streq(text, "none")) {
+		gpu->webhook[0] = 0;
+		return 0;
+	}
+	if (!host || !*host || strlen(text) >= sizeof(gpu->webhook) || strpbrk(text, " \t\"<>"))
+		return refuse(r, "Webhook=%s: say http://HOST:PORT/PATH or https://..., or none", text);
+	strcpy(gpu->webhook, text);
 	return 0;
 }
 
@@ -313,14 +339,12 @@ static int set_key(struct reader *r, const struct key *k, struct agentcg_session
 		return parse_pool_max(r, text);
 	case KIND_OWNER:
 		return parse_owner(r, text, s);
-	case KIND_SCHEDULER:
-		return parse_scheduler(r, text);
-	case KIND_LEARN:
-		return parse_learn(r, text);
-	case KIND_ADMISSION:
-		return parse_admission(r, text);
-	case KIND_IDLE:
-		return parse_idle(r, text);
+	case KIND_CHOICE:
+		return parse_choice(r, k, text, base + k->offset);
+	case KIND_NODES:
+		return parse_nodes(r, text);
+	case KIND_WEBHOOK:
+		return parse_webhook(r, text);
 	case KIND_BOOL:
 		if (parse_bool(text, (bool *)(base + k->offset)) < 0)
 			return refuse(r, "%s=%s: say yes or no", k->name, text);
@@ -405,7 +429,7 @@ static int find_section(struct reader *r, const char *name, struct agentcg_sessi
 	}
 	if (!*name)
 		return refuse(r, "a key before the first section; begin with [Pool]");
-	return refuse(r, "unknown section [%s]; known are [Pool], [Hold], [Session], [Session \"name\"], [Call], [CPU], [User]",
+	return refuse(r, "unknown section [%s]; known are [Pool], [Hold], [Session], [Session \"name\"], [Call], [CPU], [User], [GPU]",
 		      name);
 }
 
@@ -513,6 +537,12 @@ void agentcg_policy_init(struct agentcg_policy *p)
 		.pids_max = 4096,
 		.cpu_max = AGENTCG_NONE,
 		.queue_timeout_usec = 60 * USEC_PER_SEC,
+		.gpu = {
+			.call_cores = 1,
+			.far_nodes = "auto",
+			.ttft_usec = AGENTCG_NONE,
+			.token_usec = AGENTCG_NONE,
+		},
 	};
 }
 

@@ -56,6 +56,25 @@ struct agentcg_session_policy {
 	uint64_t budget;		/* AGENTCG_NONE: the pool's */
 };
 
+enum agentcg_gpu_cache_choice {
+	AGENTCG_CACHE_AUTO,		/* keep, offload or drop, by cost */
+	AGENTCG_CACHE_KEEP,
+	AGENTCG_CACHE_DROP,
+};
+
+/* [GPU]: inference workers (userspace/gpu/). */
+struct agentcg_gpu_policy {
+	uint32_t call_cores;		/* that tool calls keep in any case */
+	unsigned int when_short;	/* enum place_short */
+	char far_nodes[64];		/* "auto", "none", or a list of nodes */
+	bool move_interrupts;
+	enum agentcg_scheduler_choice probe;	/* of launch delay */
+	enum agentcg_gpu_cache_choice cache;
+	char webhook[256];		/* "": none */
+	uint64_t ttft_usec;		/* targets; AGENTCG_NONE: none */
+	uint64_t token_usec;
+};
+
 struct agentcg_policy {
 	char slice[64];
 	uint64_t memory_max;		/* bytes, after agentcg_policy_check() */
@@ -90,6 +109,8 @@ struct agentcg_policy {
 	uint64_t queue_timeout_usec;
 
 	enum agentcg_scheduler_choice scheduler;
+
+	struct agentcg_gpu_policy gpu;
 };
 
 void agentcg_policy_init(struct agentcg_policy *p);

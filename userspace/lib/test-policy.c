@@ -137,6 +137,11 @@ static void test_refused(void)
 	refused("[Session \"x\"]\nSessionsPerUser=1\n", "unknown key \"SessionsPerUser\"");
 	refused("[Session \"x\"]\nOwner=no-such-user\n", "there is no user");
 	refused("[Session x]\nPriority=low\n", "say [Session \"name\"]");
+	refused("[GPU]\nWhenShort=never\n", "2: WhenShort=never: say equal or priority");
+	refused("[GPU]\nFarNodes=two\n", "2: FarNodes=two: say auto, none, or numbers of NUMA nodes such as 2-3");
+	refused("[GPU]\nWebhook=ftp://x\n", "2: Webhook=ftp://x: say http://HOST:PORT/PATH or https://..., or none");
+	refused("[GPU]\nTokenTarget=50\n", "TokenTarget: ");
+	refused("[GPU]\nCache=maybe\n", "2: Cache=maybe: say auto, keep or drop");
 	refused("[CPU]\nScheduler=eevdf\n", "2: Scheduler=eevdf: say auto or none");
 	refused("[CPU]\nWeight=1\n", "known are Scheduler");
 	refused("[Call]\nMemoryMax=lots\n", "or none");

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which inference engine a process is, by what it executes and how; which of the
+ * processes below it are its helpers; and which of its threads feed the GPU.
+ */
+#ifndef _AGENTCG_ENGINE_H
+#define _AGENTCG_ENGINE_H
+
+#include "util.h"
+
+enum engine_kind {
+	ENGINE_UNKNOWN,
+	ENGINE_VLLM,
+	ENGINE_SGLANG,
+	ENGINE_TRTLLM,
+	ENGINE_LLAMA,		/* llama-server */
+	AGENTCG_NR_ENGINES
+};
+
+extern const char *const agentcg_engine_names[AGENTCG_NR_ENGINES];	/* "unknown", "vllm", ... */
+
+struct engine_guess {
+	enum engine_kind kind;
+	unsigned int port;	/* that it serves HTTP at; 0: unknown */
+	char host[64];		/* "127.0.0.1" where it listens on all */
+	bool metrics;		/* it serves /metrics */
+	bool helper;		/* a worker or scheduler process of one, not its server */
+};
+
+/* @args: as in /proc/PID/cmdline, @size bytes.  @title: /proc/PID/comm.  Pure. */
+void agentcg_engine_guess(const char *args, size_t size, const char *title, struct engine_guess *ret);
+/* Whether a thread of that name of such an engine launches work on the GPU.  Pure; unknown engines: by the probe alone. */
+bool agentcg_engine_feeds(enum engine_kind kind, const char *thread);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * GPUs, and which processes use them, from NVIDIA's management library
+ * (NVML API reference; libnvidia-ml.so.1 comes with the driver and is opened
+ * when it is wanted: no driver is a normal state).  No other vendor yet.
+ *
+ * Calls into the driver can hang when a GPU is lost; all of them are made in a
+ * thread, and whoever asks gets the last snapshot with its age.
+ */
+#ifndef _AGENTCG_NVML_H
+#define _AGENTCG_NVML_H
+
+#include "util.h"
+
+#define AGENTCG_GPUS_MAX	32
+#define AGENTCG_GPU_PIDS_MAX	64
+#define AGENTCG_GPU_UUID_MAX	64
+
+enum gpu_state {
+	GPU_OK,
+	GPU_LOST,		/* fell off the bus, or needs a reset */
+};
+
+struct gpu_process {
+	pid_t pid;		/* as the host numbers it; 0: NVML does not see it from here */
+	uint64_t memory;	/* bytes on the GPU; AGENTCG_NVML_UNKNOWN */
+};
+
+#define AGENTCG_NVML_UNKNOWN	UINT64_MAX
+
+struct gpu {
+	unsigned int index;
+	char uuid[AGENTCG_GPU_UUID_MAX];
+	char name[64];
+	char pci[20];		/* "0000:65:00.0" */
+	enum gpu_state state;
+	uint64_t memory_total;	/* bytes */
+	uint64_t memory_used;
+	unsigned int busy;	/* percent of the last sampling period in which a kernel ran */
+	struct gpu_process processes[AGENTCG_GPU_PIDS_MAX];
+	unsigned int nr_processes;
+};
+
+struct gpus {
+	struct gpu list[AGENTCG_GPUS_MAX];
+	unsigned int nr;
+	uint64_t time_usec;	/* CLOCK_MONOTONIC, when it was taken; 0: never */
+	char reason[AGENTCG_WHY_MAX];	/* why there are none, or why it is old */
+};
+
+struct nvml;
+
+/* @library: NULL for libnvidia-ml.so.1.  Never fails for want of a driver. */
+int agentcg_nvml_open(struct nvml **ret, const char *library);
+struct nvml *agentcg_nvml_close(struct nvml *n);
+/* Asks for a new snapshot; returns at once.  One asked for while another is under way is that one. */
+void agentcg_nvml_refresh(struct nvml *n);
+/* The last snapshot.  */
+void agentcg_nvml_get(struct nvml *n, struct gpus *ret);
+/* Becomes readable when there is a new one; read it with agentcg_nvml_get(). */
+int agentcg_nvml_fd(struct nvml *n);
+
+/* By index ("0") or UUID ("GPU-..."; a unique beginning will do); NULL. */
+const struct gpu *agentcg_gpus_find(const struct gpus *g, const char *name);
+
+#endif
