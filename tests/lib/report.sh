@@ -8,7 +8,8 @@
 
 passed=0 failed=0 skipped=0
 failures=() # "SUITE: TEXT"
-timings=()  # "SECONDS SUITE COUNTS"
+timings=()  # "SECONDS SUITE", by the clock of where it ran
+took=()     # "SECONDS BOOT (ITS LONGEST SUITES)", by the machine's clock
 
 suite='' # the one that is running; '' between suites
 shopt -s extglob
@@ -71,7 +72,7 @@ end_suite() {
 		fail_suite "exit code $rc though nothing failed"
 	fi
 	passed=$((passed + suite_passed)) failed=$((failed + suite_failed)) skipped=$((skipped + suite_skipped))
-	timings+=("$2 $suite ($suite_passed passed, $suite_failed failed, $suite_skipped skipped)")
+	timings+=("$2 $suite")
 	suite=
 }
 
@@ -87,6 +88,10 @@ read_stream() {
 			echo "# once more, ${line#@again }"
 			passed=$((before[0])) failed=$((before[1])) skipped=$((before[2])) suite='' done=' '
 			failures=("${failures[@]:0:before[3]}") timings=("${timings[@]:0:before[4]}")
+			continue ;;
+		"@boot "*)
+			read -r word name seconds <<<"$line"
+			took+=("$seconds $name ($(longest 4 "${timings[@]:before[4]}" | awk '{ printf "%s%s %s", sep, $2, $1; sep = ", " }'))")
 			continue ;;
 		esac
 		if [ -z "$suite" ]; then
@@ -128,10 +133,13 @@ read_stream() {
 	done
 }
 
+# longest N "SECONDS TEXT"...
+longest() { printf '%s\n' "${@:2}" | sort -rn | head -n "$1"; }
+
 summary() {
 	local t
-	echo "# Seconds per suite:"
-	for t in "${timings[@]}"; do printf '# %6d  %s\n' "${t%% *}" "${t#* }"; done
+	[ ${#took[@]} -eq 0 ] || echo "# What took longest, in seconds, and its longest suites by their own clock:"
+	while read -r t; do printf '# %6d  %s\n' "${t%% *}" "${t#* }"; done < <(longest 10 "${took[@]}")
 	[ ${#failures[@]} -eq 0 ] || printf '# failed: %s\n' "${failures[@]}"
 	echo "$passed passed, $failed failed, $skipped skipped"
 }

@@ -46,6 +46,20 @@ counts "0 1 0" "@suite s\n1..1\n# before\nnot ok 1 - b\n# after\n$(ends 1)"
 check "what is said before a failure is shown" shown "s: # before"
 check "what is said after a failure is shown" shown "s: # after"
 
+# The table of what took long: longest first, ten lines at most, before the line that counts.
+took() {
+	verbose=''
+	. tests/lib/report.sh
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+		read_stream "s$i" "t$i" < <(printf '%b' "@suite s$i\n1..1\nok 1\n\n@end s$i 0 $i\n@suite t$i\n1..1\nok 1\n\n@end t$i 0 50\n@boot b$i $((i * 7 % 13))\n")
+	done >/dev/null
+	summary
+}
+(took) >"$logs/took"
+check "what took longest is the first line of the table" grep -qx '#     12  b11 (t11 50, s11 11)' <(sed -n 2p "$logs/took")
+check "... which gets shorter" diff <(seq 12 -1 3) <(awk 'NR > 1 && /^#/ { print $2 }' "$logs/took")
+check "... and the count is the last line" test "$(tail -n 1 "$logs/took")" = "24 passed, 0 failed, 0 skipped"
+
 printf 'Linux version 7.2\r\nagentcg: loading out-of-tree module taints kernel.\n' >"$logs/console"
 splats() { tests/lib/splats "$logs/console" | grep "^$1 1 " >/dev/null; }
 check "a quiet kernel passes" splats ok
