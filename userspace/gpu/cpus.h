@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define AGENTCG_CPUS_MAX	1024
-/* The longest: 341 pairs with one missing between them take 2672 characters. */
+/* The longest: pairs with one missing between them take 2673 characters. */
 #define AGENTCG_CPUS_TEXT_MAX	2688
 
 struct cpus {
