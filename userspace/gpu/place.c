@@ -83,39 +83,20 @@ static bool is_near(const struct topology *t, size_t core)
 	return node >= 0 && t->nodes[node].kind == NODE_NEAR;
 }
 
-static bool is_had(const struct plan *p, size_t core)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (cpus_intersect(&p->wishes[i].before, &p->t->cores[core].cpus))
-			return true;
-	return false;
-}
-
 /* The one core that tool calls have in any case: CPU 0's, or one with memory beside it. */
-static size_t core_of_calls(const struct plan *p)
+static size_t core_of_calls(const struct topology *t)
 {
-	size_t found = 0;
-	bool any = false;
-
-	if (is_near(p->t, 0))
-		return 0;
-	for (size_t c = 0; c < p->t->nr_cores; c++) {
-		if (!is_near(p->t, c))
-			continue;
-		if (!is_had(p, c))
+	for (size_t c = 0; c < t->nr_cores; c++)
+		if (is_near(t, c))
 			return c;
-		if (!any)
-			found = c;
-		any = true;
-	}
-	return found;
+	return 0;
 }
 
 /* Cores that workers may have in all. */
 static unsigned int set_apart(struct plan *p)
 {
 	unsigned int usable = 0, total = (unsigned int)p->t->nr_cores;
-	size_t apart = core_of_calls(p);
+	size_t apart = core_of_calls(p->t);
 
 	for (size_t c = 0; c < total; c++) {
 		p->owner[c] = c != apart && node_serves(p, p->t->cores[c].node) ? FREE : FOR_CALLS;

@@ -147,10 +147,19 @@ static void several(void)
 	w[1] = wish(6, 1, "");
 	tap_ok(agentcg_place(&t, &policy, w, p, 2) == 0 && p[0].cores == 4 && p[1].cores == 3 && is(&p[0].cpus, "1-3,5") && is(&p[1].cpus, "4,6-7"),
 	       "short: all give up in proportion, and first what is far from their GPU");
+	w[0] = wish(5, 0, "");
+	w[1] = wish(5, 1, "");
+	w[2] = wish(5, 1, "");
+	w[1].priority = 750;
+	tap_ok(agentcg_place(&t, &policy, w, p, 3) == 0 && p[0].cores == 2 && p[1].cores == 3 && p[2].cores == 2,
+	       "the more important has what cannot be divided");
+	w[0] = wish(6, 0, "1-3,5-7");
+	w[1] = wish(6, 1, "");
 	w[1].priority = 750;
 	policy.when_short = PLACE_SHORT_PRIORITY;
 	tap_ok(agentcg_place(&t, &policy, w, p, 2) == 0 && is(&p[0].cpus, "1") && is(&p[1].cpus, "2-7"), "or the less important, to one core");
 	policy.calls_min = 6;
+	w[0].priority = 250;
 	w[2] = wish(1, 0, "");
 	tap_ok(agentcg_place(&t, &policy, w, p, 3) == -ENOSPC && p[0].cores == 1 && p[1].cores == 1 && p[2].cores == 0 && p[2].why[0],
 	       "too many: who runs and the more important have one");
