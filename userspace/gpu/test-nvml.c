@@ -178,7 +178,7 @@ static void old(void)
 	const struct gpu_process *p = g.list[0].processes;
 	struct nvml *n;
 
-	set("gpu GPU-1\nprocess compute 100 5000\nprocess compute 101 -\nprocess graphics 102 1\n" "gpu GPU-2\npci 10000:a5:1f\nnode 3\n");
+	set("gpu GPU-1\nprocess compute 100 5000\nprocess compute 101 -\nprocess graphics 102 1\ngpu GPU-2\npci 10000:a5:1f\nnode 3\n");
 	if (agentcg_nvml_open(&n, old_library) < 0)
 		return;
 	tap_ok(look(n) && g.nr == 2 && streq(g.list[1].pci, "10000:a5:1f.0") && g.list[1].memory_node == -1 && g.list[0].nr_processes == 2 &&
