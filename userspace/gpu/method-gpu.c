@@ -160,7 +160,7 @@ static bool read_gpus(sd_varlink *link, struct workers *ws, sd_json_variant *nam
 		}
 		if (gpu->state == GPU_LOST) {
 			*ret = sd_varlink_errorbo(link, AGENTCG_GPU_ERROR("NoSuchGpu"), SD_JSON_BUILD_PAIR_STRING("gpu", name),
-				SD_JSON_BUILD_PAIR_STRING("reason", "it is lost: it fell off the bus, or needs a reset"));
+				SD_JSON_BUILD_PAIR_STRING("reason", *gpu->error ? gpu->error : "it is lost"));
 			return false;
 		}
 		add_gpu(wish, gpu);
