@@ -88,10 +88,11 @@ static bool read_role(sd_varlink *link, const char *text, enum worker_role *to, 
 
 static bool read_url(sd_varlink *link, const char *text, char to[AGENTCG_WORKER_URL_MAX], int *ret)
 {
-	const char *host = text ? startswith(text, "http://") : NULL;
+	const char *host;
 
 	if (!text)
 		return true;
+	host = startswith(text, "http://") ?: startswith(text, "https://");
 	if (host && *host && *host != '/' && strlen(text) < AGENTCG_WORKER_URL_MAX && !strpbrk(host, " \t\n\"<>@")) {
 		strcpy(to, text);
 		/* Paths are added to it. */
