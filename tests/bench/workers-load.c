@@ -86,7 +86,7 @@ static int hog(unsigned long mib, const char *file)
 		}
 		for (unsigned long at = 0; at < mib * MIB; at += PAGE) {
 			p[at]++;
-			compute(500);
+			compute(200);
 		}
 		munmap(p, mib * MIB);
 	}
