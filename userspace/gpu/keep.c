@@ -18,8 +18,8 @@
  * when its cache of cache_tokens is full of work; room for one token that lies
  * idle for a second so costs prefill_rate / cache_tokens.
  *
- *	a second of keeping	that rate for what others want and cannot have for it: no more than it
- *				holds, no more than what they lack.  Nothing if nobody waits.
+ *	a second of keeping	the tokens of others that wait for room lie idle: all of them, if what this
+ *				one holds is what they lack, else in proportion.  Nothing if nobody waits.
  *	dropping		all its tokens, and their room while they are computed
  *	offloading		keeping, while it is copied out; its room, while it is copied in
  *
@@ -44,7 +44,9 @@ static double seconds(uint64_t usec)
 
 double agentcg_keep_second(const struct keep_view *v)
 {
-	return v->prefill_rate * fmin((double)v->tokens / cache_tokens(v), fmax(v->pressure, 0));
+	if (!v->waiting || !v->lacking)
+		return 0;
+	return v->prefill_rate * (double)v->waiting / cache_tokens(v) * fmin(1, (double)v->tokens / (double)v->lacking);
 }
 
 double agentcg_keep_away(const struct keep_view *v, enum keep_action how)

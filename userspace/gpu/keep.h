@@ -28,7 +28,8 @@ struct keep_view {
 	double prefill_rate;		/* tokens a second */
 	double offload_rate;		/* bytes a second to host memory; 0: cannot be */
 	double restore_rate;		/* back */
-	double pressure;		/* tokens that wait for room, over @cache_tokens; 0: nobody waits */
+	uint64_t waiting;		/* tokens of sessions that wait for room; 0: nobody does */
+	uint64_t lacking;		/* room that they need and that is not free, tokens */
 	uint64_t host_free;		/* bytes that may hold what is offloaded */
 	uint64_t elapsed_usec;		/* of the call, until now */
 	struct keep_durations durations;

@@ -9,7 +9,7 @@
 /* A cache of 100,000 tokens that is filled in 10 s; a tenth of it is the session's. */
 static const struct keep_view plain = {
 	.tokens = 10000, .cache_tokens = 100000, .bytes_per_token = 1000,
-	.prefill_rate = 10000, .pressure = 1,
+	.prefill_rate = 10000, .waiting = 100000, .lacking = 100000,
 };
 
 static bool near(double a, double b)
@@ -31,9 +31,11 @@ static void test_prices(void)
 	struct keep_view v = plain;
 
 	tap_ok(near(agentcg_keep_second(&v), 1000), "a tenth of the cache for a second is a tenth of what is computed meanwhile");
-	v.pressure = 0.05;
-	tap_ok(near(agentcg_keep_second(&v), 500), "of others who lack half as much, half of it");
-	v.pressure = 0;
+	v.waiting = v.lacking = 5000;
+	tap_ok(near(agentcg_keep_second(&v), 500), "of others who wait with half as much, half of it");
+	v.waiting = 50000;
+	tap_ok(near(agentcg_keep_second(&v), 5000), "of a large one that lacks little, all of it");
+	v.waiting = v.lacking = 0;
 	tap_ok(agentcg_keep_second(&v) == 0, "of nobody, nothing");
 	v = plain;
 	tap_ok(near(agentcg_keep_away(&v, KEEP_DROP), 11000), "dropped: its tokens, and their room for the second that it takes");
@@ -75,7 +77,7 @@ static void test_plans(void)
 	p = plan(v, alike, 3);
 	tap_ok(p.keep_usec == 13 * SEC, "one that was longer than any before: as without history, from then on");
 	v = plain;
-	v.pressure = 0;
+	v.waiting = v.lacking = 0;
 	p = plan(v, longer, 3);
 	tap_ok(p.keep_usec == UINT64_MAX && p.cost == 0, "nobody waits: kept to the end");
 
@@ -116,7 +118,7 @@ static void random_view(uint64_t *x, struct keep_view *v, uint64_t *usec, size_t
 	qsort(usec, n, sizeof(*usec), by_size);
 	*v = (struct keep_view){
 		.tokens = 1 + next(x) % 100000, .cache_tokens = 1 + next(x) % 400000, .bytes_per_token = 1 + next(x) % 200000,
-		.prefill_rate = 100 + (double)(next(x) % 20000), .pressure = (double)(next(x) % 1000) / 500,
+		.prefill_rate = 100 + (double)(next(x) % 20000), .waiting = next(x) % 3 * (next(x) % 200000), .lacking = 1 + next(x) % 200000,
 		.offload_rate = (double)(next(x) % 2) * 1e9, .restore_rate = 1e8 + (double)(next(x) % 10) * 1e9,
 		.host_free = next(x) % (32 * GIB), .durations = { usec, n },
 	};
@@ -144,7 +146,12 @@ static void test_properties(void)
 			worse += p.cost > least * (1 + 1e-9) + 1e-9;
 			wrong += !near(p.cost, agentcg_keep_cost(&v, p.keep_usec));
 		}
-		v.pressure += (double)(next(&x) % 1000) / 1000;
+		if (next(&x) % 2) {
+			v.waiting *= 2;
+			v.lacking *= 2;
+		} else {
+			v.waiting += next(&x) % 100000;
+		}
 		agentcg_keep_plan(&v, &q);
 		later += q.keep_usec > p.keep_usec;
 	}
