@@ -34,6 +34,7 @@ struct scheduler;
 struct session;
 struct watcher;
 struct workers;
+struct yield_pool;
 
 struct manager {
 	sd_event *event;
@@ -59,6 +60,7 @@ struct manager {
 	uint64_t pool_id;
 	uint64_t pool_max;		/* bytes in force */
 	struct workers *workers;	/* on GPUs */
+	struct yield_pool *yield;	/* what tool calls give up for those */
 
 	struct kernel *kernel;		/* NULL: degraded, for this reason */
 	char reason[AGENTCG_WHY_MAX];

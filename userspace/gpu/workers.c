@@ -8,6 +8,7 @@
 #include "cgroup.h"
 #include "log.h"
 #include "manager.h"
+#include "yield-pool.h"
 
 /* Threads, usage and CPUs tell nobody when they change. */
 #define TICK_USEC		(2 * USEC_PER_SEC)
@@ -379,7 +380,9 @@ int agentcg_workers_open(struct manager *m)
 	ws->m = m;
 	ws->slice.fd = -1;
 	m->workers = ws;
-	r = open_slice(ws);
+	r = agentcg_yield_pool_open(m);
+	if (!r)
+		r = open_slice(ws);
 	if (!r)
 		r = agentcg_topology_read(AGENTCG_SYSFS, &ws->topology);
 	if (r < 0)
@@ -414,6 +417,7 @@ struct workers *agentcg_workers_free(struct workers *ws)
 	sd_event_source_disable_unref(ws->nvml_source);
 	while (ws->nr)
 		agentcg_worker_free(ws->list[--ws->nr]);
+	ws->m->yield = agentcg_yield_pool_free(ws->m->yield);
 	agentcg_nvml_close(ws->nvml);
 	agentcg_topology_done(&ws->topology);
 	agentcg_slice_done(&ws->slice);
