@@ -17,15 +17,15 @@ from guest import AGENTCG, OUT, eventually, start_daemon
 LOAD = f"{OUT}/tests/bench-workers-load"
 MODEL, STOP = "/scratch/model.gguf", "/run/bench-stop"
 PORT = 8080
-CALLS, CALL_MIB = 16, 56
-TOKENS, PROMPT = 150, "The quick brown fox jumps over the lazy dog. " * 4
+CALLS, CALL_MIB = 16, 40
+TOKENS, PROMPT = 120, "The quick brown fox jumps over the lazy dog."
 SERVER = ["llama-server", "--model", MODEL, "--threads", "2", "--parallel", "1", "--ctx-size", "512", "--port", str(PORT),
           "--no-warmup", "--metrics", "--no-webui", "--cache-ram", "0"]
 # Single bytes are no characters, and what is none is not told: a token of each that comes is wanted.
 NO_BYTES = [[token, False] for token in range(259)]
 # The engine's CPUs are node 1's, and tool calls have node 0's, where somebody keeps them apart.
 ENGINE_CPUS, CALL_CPUS = "2-3", ["0", "1"]
-POLICY = "[Pool]\nMemoryMax=640Mi\nReserve=64Mi\n[GPU]\nCallCores=2\n"
+POLICY = "[Pool]\nMemoryMax=480Mi\nReserve=48Mi\n[GPU]\nCallCores=2\n"
 
 
 def bound(*command):
@@ -81,7 +81,7 @@ class Calls:
             os.unlink(STOP)
         self.calls = [subprocess.Popen([*prefix, LOAD, "hog", str(CALL_MIB), STOP], stdin=subprocess.DEVNULL)
                       for _ in range(CALLS)]
-        time.sleep(8)
+        time.sleep(5)
 
     def end(self):
         """How many of them came to a good end."""
@@ -101,16 +101,16 @@ def stop(process):
 def machine(figures, runs):
     """How long a fixed loop takes on one of the engine's CPUs beside CPUs kept busy by one task each, and by tool calls."""
     def spin():
-        return int(subprocess.run([LOAD, "spin", "2", "4000000"], check=True, capture_output=True).stdout)
+        return int(subprocess.run([LOAD, "spin", "2", "1500000"], check=True, capture_output=True).stdout)
 
     other = keep(["3"])
     kept = keep(CALL_CPUS)
     time.sleep(1)
-    alone = [spin() for _ in range(3)]
+    alone = [spin() for _ in range(2)]
     stop(kept)
     idle = spin()
     calls = Calls(["taskset", "--cpu-list", ",".join(CALL_CPUS)])
-    loaded = [spin() for _ in range(3)]
+    loaded = [spin() for _ in range(2)]
     calls.end()
     stop(other)
     base = statistics.median(alone)
@@ -163,7 +163,7 @@ SETTINGS = {
 
 
 def measure(figures, runs, settings=SETTINGS):
-    subprocess.run(["python3", "tests/gpu/model.py", MODEL, "--layers", "4", "--width", "256", "--heads", "4", "--kv-heads", "2"],
+    subprocess.run(["python3", "tests/gpu/model.py", MODEL, "--layers", "2", "--width", "128"],
                    check=True)
     machine(figures, runs)
     got = {name: [] for name in settings}

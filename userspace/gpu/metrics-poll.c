@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "checkpoint.h"
 #include "http.h"
 #include "manager.h"
 #include "metrics.h"
@@ -18,6 +19,8 @@
 /* llama-server answers between two batches of a prompt, which may take seconds. */
 #define TIMEOUT_USEC	(5 * USEC_PER_SEC)
 #define HUNG_AFTER	4
+/* While its GPU memory is away: a request waits for being seen. */
+#define AWAY_USEC	(200 * USEC_PER_MSEC)
 
 struct worker_metrics {
 	struct worker *w;
@@ -26,6 +29,8 @@ struct worker_metrics {
 	sd_event_source *timer;
 	unsigned int missed;		/* in a row */
 	bool answered;			/* ever */
+	bool away;			/* its GPU memory is */
+	uint64_t idle_usec;		/* CLOCK_MONOTONIC, since when it has no requests; 0: it has */
 
 	bool has_last;
 	struct metrics last;
@@ -62,6 +67,18 @@ static void judge(struct worker_metrics *p)
 	}
 }
 
+/* One that says nothing of its requests is never idle. */
+static void look_idle(struct worker_metrics *p, uint64_t now)
+{
+	bool idle = p->now.running == 0 && !(p->now.queue > 0) && !(p->now.tokens > 0);
+
+	if (!idle)
+		p->idle_usec = 0;
+	else if (!p->idle_usec)
+		p->idle_usec = now;
+	p->away = agentcg_checkpoint_look(p->w, idle ? now - p->idle_usec : 0, !idle);
+}
+
 static void take(struct worker_metrics *p, const char *body, size_t size)
 {
 	uint64_t now = now_usec(CLOCK_MONOTONIC);
@@ -81,12 +98,18 @@ static void take(struct worker_metrics *p, const char *body, size_t size)
 	p->last_usec = now;
 	p->has_last = true;
 	judge(p);
+	look_idle(p, now);
 }
 
 static void missed(struct worker_metrics *p, const char *reason)
 {
 	char text[AGENTCG_WHY_MAX];
 
+	if (p->away) {
+		/* It may wait for its GPU to answer. */
+		p->away = agentcg_checkpoint_look(p->w, 0, true);
+		return;
+	}
 	p->missed++;
 	if (!p->answered || p->missed < HUNG_AFTER || p->w->state != WORKER_RUNNING)
 		return;
@@ -127,13 +150,13 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	char url[AGENTCG_WORKER_URL_MAX + 32];
 	int r;
 
-	(void)sd_event_source_set_time_relative(source, POLL_USEC);
+	(void)sd_event_source_set_time_relative(source, p->away ? AWAY_USEC : POLL_USEC);
 	(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 	if (p->request)
 		return 0;
 	/* TensorRT-LLM's /metrics is JSON of another kind. */
 	snprintf(url, sizeof(url), "%s%s", p->w->url, p->w->engine == ENGINE_TRTLLM ? "/prometheus/metrics" : "/metrics");
-	r = agentcg_http_send(p->http, url, NULL, TIMEOUT_USEC, on_answer, p, &p->request);
+	r = agentcg_http_send(p->http, url, NULL, p->away ? AWAY_USEC : TIMEOUT_USEC, on_answer, p, &p->request);
 	if (r < 0)
 		missed(p, strerror(-r));
 	return 0;

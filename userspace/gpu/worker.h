@@ -37,6 +37,7 @@ struct worker_feed;		/* its threads that feed the GPU, see feed.h */
 struct worker_launch;		/* launch delay, see probe.h */
 struct worker_engine;		/* what its engine offers and holds, see adapter.h */
 struct worker_metrics;		/* what it says of itself, see metrics.h */
+struct worker_share;		/* its GPU memory while it is idle, see checkpoint.h */
 
 enum worker_role {
 	WORKER_BOTH,
@@ -94,6 +95,7 @@ struct worker {
 	struct worker_launch *launch;	/* each NULL: not there */
 	struct worker_engine *adapter;
 	struct worker_metrics *metrics;
+	struct worker_share *share;
 };
 
 struct worker *agentcg_worker_find(struct manager *m, const char *name);

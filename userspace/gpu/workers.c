@@ -8,6 +8,7 @@
 #include "cgroup.h"
 #include "log.h"
 #include "manager.h"
+#include "mps.h"
 #include "yield-pool.h"
 
 /* Threads, usage and CPUs tell nobody when they change. */
@@ -314,6 +315,8 @@ void agentcg_workers_remove(struct workers *ws, struct worker *w)
 		if (ws->list[i] != w)
 			ws->list[n++] = ws->list[i];
 	ws->nr = n;
+	if (w->mps_share)
+		agentcg_mps_sweep(ws->m);
 }
 
 struct worker *agentcg_workers_of(struct workers *ws, pid_t pid)
@@ -393,6 +396,7 @@ int agentcg_workers_open(struct manager *m)
 	}
 	if (agentcg_slice_adopt(&ws->slice) >= 0)
 		adopt(ws);
+	agentcg_mps_sweep(m);
 	return 0;
 }
 
