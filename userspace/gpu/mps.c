@@ -76,13 +76,28 @@ static bool ended(pid_t pid, int msec)
 	return fd < 0 || poll(&p, 1, msec) == 1;
 }
 
-/* Runs it with "@argument" (or reading @input), and waits.  Its exit code, or a negative errno. */
+/* The daemon blocks some signals and ignores others; what it starts does not. */
+static void plain_signals(posix_spawnattr_t *attr)
+{
+	sigset_t set;
+
+	posix_spawnattr_init(attr);
+	posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	sigemptyset(&set);
+	posix_spawnattr_setsigmask(attr, &set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGPIPE);
+	posix_spawnattr_setsigdefault(attr, &set);
+}
+
+/* Runs it with @argument (or reading @input), and waits for its end, however that is: what it did is seen by what there is. */
 static int control(const char *base, const char *uuid, const char *argument, const char *input)
 {
 	char pipe_dir[PATH_SIZE + 32], log_dir[PATH_SIZE + 32], devices[96], path[PATH_SIZE], search[1024];
 	char *argv[] = { (char *)CONTROL, (char *)argument, NULL }, *env[] = { pipe_dir, log_dir, devices, search, NULL };
 	_cleanup_(posix_spawn_file_actions_destroy) posix_spawn_file_actions_t actions;
-	int fds[2], status, r;
+	_cleanup_(posix_spawnattr_destroy) posix_spawnattr_t attr;
+	int fds[2], r;
 	pid_t pid;
 
 	snprintf(pipe_dir, sizeof(pipe_dir), "CUDA_MPS_PIPE_DIRECTORY=%s", folder(path, base, uuid, "/pipe"));
@@ -91,11 +106,12 @@ static int control(const char *base, const char *uuid, const char *argument, con
 	snprintf(search, sizeof(search), "PATH=%s", getenv("PATH") ?: "/usr/bin:/bin");
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
+	plain_signals(&attr);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, fds[0], 0);
 	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-	r = -posix_spawnp(&pid, CONTROL, &actions, NULL, argv, env);
+	r = -posix_spawnp(&pid, CONTROL, &actions, &attr, argv, env);
 	close(fds[0]);
 	if (!r && input && write(fds[1], input, strlen(input)) < 0)
 		r = -errno;
@@ -104,10 +120,10 @@ static int control(const char *base, const char *uuid, const char *argument, con
 		return r;
 	if (!ended(pid, input ? QUIT_MSEC : START_MSEC)) {
 		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-		return -ETIMEDOUT;
+		r = -ETIMEDOUT;
 	}
-	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -ECHILD;
+	waitpid(pid, NULL, WNOHANG);
+	return r;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

@@ -98,6 +98,7 @@ int main(void)
 		return 1;
 	snprintf(path, sizeof(path), "%s:%s", base, getenv("PATH") ?: "/usr/bin:/bin");
 	setenv("PATH", path, 1);
+	signal(SIGCHLD, SIG_IGN);	/* as the daemon does */
 	shares();
 	control();
 	stale();
