@@ -31,6 +31,7 @@ int agentcg_cmd_history(int argc, char **argv);
 int agentcg_cmd_doctor(int argc, char **argv);
 int agentcg_cmd_record(int argc, char **argv);
 int agentcg_cmd_replay(int argc, char **argv);
+int agentcg_cmd_gpu(int argc, char **argv);
 int agentcg_cmd_session(int argc, char **argv);
 int agentcg_cmd_results(int argc, char **argv);
 int agentcg_cmd_release(int argc, char **argv);

@@ -16,6 +16,7 @@ static const struct {
 	{ "hook",	agentcg_cmd_hook,	"Tie agent tools to agentcg: claude, codex, gemini" },
 	{ "status",	agentcg_cmd_status,	"Show the pool, the sessions and their tool calls" },
 	{ "sched",	agentcg_cmd_sched,	"Show what CPU time they asked for and got, and how long they waited" },
+	{ "gpu",	agentcg_cmd_gpu,	"Place GPU inference workers, and show them" },
 	{ "history",	agentcg_cmd_history,	"Show what earlier tool calls needed, by kind of command" },
 	{ "session",	agentcg_cmd_session,	"Open or close a session, or attach a shell or framework" },
 	{ "results",	agentcg_cmd_results,	"Tell what became of a session's last tool calls" },

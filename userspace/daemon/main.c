@@ -20,6 +20,7 @@
  *	peer.c			who is connected, and how much of our time they have
  *	adopt.c record.c	taking over from a daemon that was killed
  *	manager.c scope.c	the pool that all of it is in
+ *	../gpu/			inference workers, beside the pool
  *
  * One way through it: an event (a client, the kernel's policy, a timer, a leaf
  * that became empty) changes the state, a pure function decides, the effect is
@@ -42,6 +43,7 @@
 #include "notes.h"
 #include "scheduler.h"
 #include "varlink.h"
+#include "workers.h"
 
 /* A connection and two files for each call, a file for each session, and what messages bring (intake.h). */
 #define FILES_MAX	((4 + AGENTCG_MESSAGE_FDS_MAX) * AGENTCG_MAX_CALLS + AGENTCG_MAX_SESSIONS)
@@ -214,8 +216,10 @@ static int run(const struct options *o)
 	protect_self();
 	agentcg_learn_open(m, o->history);
 	agentcg_manager_open_kernel(m);
-	r = agentcg_adopt_all(m);
-	if (r >= 0)
+	r = agentcg_workers_open(m);
+	if (r >= 0 && m->pool_fd >= 0)
+		r = agentcg_adopt_all(m);
+	if (r >= 0 && m->pool_fd >= 0)
 		agentcg_scheduler_apply(m->scheduler);
 	if (r >= 0)
 		r = add_signals(m);

@@ -26,9 +26,13 @@
 #include "session.h"
 #include "size.h"
 #include "watch.h"
+#include "workers.h"
 
 /* Where the daemon itself goes in a delegated unit (also DelegateSubgroup=). */
 #define DAEMON_LEAF	"daemon"
+
+/* Whatever GPU workers keep, the pool has so much beside its reserve. */
+#define POOL_MIN	(16 * MIB)
 
 #define SIZE(bytes)	agentcg_format_size((char[AGENTCG_TEXT_MAX]){}, (bytes))
 
@@ -63,6 +67,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 	if (!m)
 		return NULL;
 	m->stopping = true;
+	m->workers = agentcg_workers_free(m->workers);
 	agentcg_attachment_free_all(m);
 	agentcg_watch_remove(m, NULL);
 	m->admission = agentcg_admission_free(m->admission);
@@ -175,24 +180,59 @@ static int open_root(struct manager *m, const char *mount, const char *path)
 	return 0;
 }
 
+/* What the policy says, less what GPU workers keep; a call fits in any case. */
+static uint64_t wanted_pool_max(const struct manager *m)
+{
+	const struct agentcg_policy *p = &m->policy;
+	uint64_t least = min_u64(p->reserve + p->throttle_band + POOL_MIN, p->memory_max);
+
+	return max_u64(agentcg_sub(p->memory_max, agentcg_workers_taken(m)), least) & ~(4 * KIB - 1);
+}
+
 /* Never below what is in use: lowering memory.max there kills. */
 static int set_pool_max(struct manager *m)
 {
-	uint64_t usage = agentcg_manager_usage(m), want = m->policy.memory_max;
+	uint64_t usage = agentcg_manager_usage(m), policy = wanted_pool_max(m), want = policy;
 
+	if (m->pool_fd < 0)
+		return 0;
 	if (usage + m->policy.reserve > want) {
 		want = (usage + m->policy.reserve + MIB - 1) & ~(MIB - 1);
-		agentcg_log(LOG_WARNING, "%s is in use: the pool's memory.max is %s for now, not %s",
-			    SIZE(usage), SIZE(want), SIZE(m->policy.memory_max));
+		if (want != m->pool_max)
+			agentcg_log(LOG_WARNING, "%s is in use: the pool's memory.max is %s for now, not %s",
+				    SIZE(usage), SIZE(want), SIZE(policy));
 	}
 	m->pool_max = want;
 	return agentcg_cgroup_write_u64(m->pool_fd, "memory.max", want);
 }
 
-static int make_pool(struct manager *m)
+int agentcg_manager_limit_pool(struct manager *m)
+{
+	uint64_t before = m->pool_max;
+	int r = set_pool_max(m);
+
+	if (m->pool_max == before)
+		return r;
+	agentcg_manager_write_pool(m);
+	agentcg_admission_kick(m);
+	return r;
+}
+
+/* The platform has none for us, and nothing that could be given to us by --root. */
+static bool is_denied(int error)
+{
+	return error == -EOPNOTSUPP || error == -EROFS || error == -EACCES || error == -EPERM;
+}
+
+static int make_pool(struct manager *m, bool must)
 {
 	int r = enable_all(m->root_fd);
 
+	if (!must && is_denied(r))
+		return agentcg_why(r, m->pool_reason, r == -EOPNOTSUPP ?
+			"cgroup v2 has no memory and pids controllers here: cgroup v1 has them (boot with systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all)" :
+			"the cgroup tree may not be changed from here (%s): start it outside of the container, or with its cgroups writable",
+			strerror(-r));
 	if (r < 0) {
 		agentcg_log(LOG_ERR, "cannot hand controllers down from the group %s/: %s. "
 			    "Under systemd start it as a unit with Delegate=yes; "
@@ -215,11 +255,27 @@ static int make_pool(struct manager *m)
 	return r ?: set_pool_max(m);
 }
 
+/* GPU workers are served all the same. */
+static int no_pool(struct manager *m)
+{
+	agentcg_log(LOG_WARNING, "no tool calls can be run, only GPU workers placed: %s", m->pool_reason);
+	agentcg_why(0, m->reason, "%s", m->pool_reason);
+	agentcg_closep(&m->root_fd);
+	m->root_fd = -1;
+	free(m->pool_path);
+	m->pool_path = strdup("");
+	return m->pool_path ? 0 : -ENOMEM;
+}
+
 int agentcg_manager_open_pool(struct manager *m, const char *root)
 {
 	_cleanup_free_ char *mount = NULL;
 	int r = agentcg_cgroup_mount(&mount);
 
+	if (r < 0 && !root) {
+		agentcg_why(r, m->pool_reason, "no cgroup v2 is mounted; mount it: mount -t cgroup2 none /sys/fs/cgroup");
+		return no_pool(m);
+	}
 	if (r < 0) {
 		agentcg_log(LOG_ERR, "no cgroup v2 is mounted; mount it: mount -t cgroup2 none /sys/fs/cgroup");
 		return r;
@@ -241,7 +297,9 @@ int agentcg_manager_open_pool(struct manager *m, const char *root)
 	r = open_root(m, mount, m->root_path);
 	if (!r)
 		r = leave_root(m);
-	return r ?: make_pool(m);
+	if (!r)
+		r = make_pool(m, root != NULL);
+	return r && *m->pool_reason ? no_pool(m) : r;
 }
 
 /* ---- the kernel's policy ------------------------------------------------ */
@@ -314,6 +372,8 @@ void agentcg_manager_open_kernel(struct manager *m)
 	struct agentcg_pool pool;
 	int r;
 
+	if (m->pool_fd < 0)
+		return;
 	agentcg_manager_pool(m, &pool);
 	r = agentcg_pins_lock(&m->pins_fd, m->reason);
 	if (r >= 0)
@@ -359,7 +419,8 @@ int agentcg_manager_reload(struct manager *m, struct notes *notes, char *why)
 	r = set_pool_max(m);
 	if (r < 0)
 		snprintf(why, AGENTCG_WHY_MAX, "cannot set the pool's memory.max: %s", strerror(-r));
-	if (m->pool_max != m->policy.memory_max)
+	agentcg_workers_apply(m);
+	if (m->pool_max > wanted_pool_max(m))
 		agentcg_note(notes, "MemoryMax is %s for now: so much is in use", SIZE(m->pool_max));
 	if (m->kernel) {
 		agentcg_manager_write_pool(m);
@@ -368,7 +429,8 @@ int agentcg_manager_reload(struct manager *m, struct notes *notes, char *why)
 		if (m->kernel)
 			agentcg_adopt_apply(m);
 	}
-	agentcg_scheduler_apply(m->scheduler);
+	if (m->pool_fd >= 0)
+		agentcg_scheduler_apply(m->scheduler);
 	agentcg_admission_reload(m);
 	return r;
 }
@@ -431,5 +493,5 @@ int agentcg_manager_build_pool(struct manager *m, sd_json_variant **ret)
 		SD_JSON_BUILD_PAIR_STRING("scheduler", since ? "sched_ext" : "weights"),
 		SD_JSON_BUILD_PAIR_CONDITION(since != 0, "schedulerSinceUSec", SD_JSON_BUILD_UNSIGNED(since)),
 		SD_JSON_BUILD_PAIR_CONDITION(!since, "schedulerReason",
-					     SD_JSON_BUILD_STRING(agentcg_scheduler_reason(s, why))));
+					     SD_JSON_BUILD_STRING(m->pool_fd < 0 ? m->pool_reason : agentcg_scheduler_reason(s, why))));
 }

@@ -33,6 +33,7 @@ struct peer;
 struct scheduler;
 struct session;
 struct watcher;
+struct workers;
 
 struct manager {
 	sd_event *event;
@@ -53,9 +54,11 @@ struct manager {
 	char *root_path;		/* below the cgroup mount; "" is the mount */
 	char *pool_path;
 	int root_fd;
-	int pool_fd;			/* also flocked: one daemon for a pool */
+	int pool_fd;			/* also flocked: one daemon for a pool; -1: there is none */
+	char pool_reason[AGENTCG_WHY_MAX];	/* why there is none; GPU workers are served all the same */
 	uint64_t pool_id;
 	uint64_t pool_max;		/* bytes in force */
+	struct workers *workers;	/* on GPUs */
 
 	struct kernel *kernel;		/* NULL: degraded, for this reason */
 	char reason[AGENTCG_WHY_MAX];
@@ -96,13 +99,18 @@ static inline void agentcg_manager_freep(struct manager **m)
 	agentcg_manager_free(*m);
 }
 
-/* Finds or makes the pool below @root (NULL: as the platform wants it). */
+/*
+ * Finds or makes the pool below @root (NULL: as the platform wants it).  Where the
+ * platform has no cgroup v2 to make one in, there is none, and ->pool_reason says why.
+ */
 int agentcg_manager_open_pool(struct manager *m, const char *root);
 /* Puts the policy in force, or goes on degraded and says why. */
 void agentcg_manager_open_kernel(struct manager *m);
 /* The pool as the kernel's policy sees it. */
 void agentcg_manager_pool(const struct manager *m, struct agentcg_pool *ret);
 int agentcg_manager_write_pool(struct manager *m);
+/* Puts the pool's limit in force: what the policy says, less what GPU workers keep. */
+int agentcg_manager_limit_pool(struct manager *m);
 /* Reads the policy again; what could not change is told in @notes. */
 int agentcg_manager_reload(struct manager *m, struct notes *notes, char *why);
 

@@ -8,6 +8,7 @@
 #include "call.h"
 #include "intake.h"
 #include "io-agentcg.h"
+#include "io-agentcg-gpu.h"
 #include "log.h"
 #include "notes.h"
 #include "peer.h"
@@ -232,32 +233,40 @@ static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *use
 
 /* A tool call does not speak for its session, unless it may. */
 enum speaks { ANYBODY, SPEAKER };
+/* Without a pool there are no sessions. */
+enum where { IN_POOL, ANYWHERE };
 
-/* What there is to call, how many plain requests it costs the daemon (quota.h), and who may. */
+/* What there is to call, how many plain requests it costs the daemon (quota.h), who may, and where. */
 static const struct {
 	const char *name;
 	sd_varlink_method_t method;
 	uint32_t cost;
 	enum speaks speaks;
+	enum where where;
 } methods[] = {
-	{ AGENTCG_METHOD("OpenSession"), agentcg_method_open_session, 1, SPEAKER },
-	{ AGENTCG_METHOD("CloseSession"), agentcg_method_close_session, 1, SPEAKER },
-	{ AGENTCG_METHOD("AttachSession"), agentcg_method_attach_session, 10, SPEAKER },
-	{ AGENTCG_METHOD("GetResults"), agentcg_method_get_results, 1, ANYBODY },
-	{ AGENTCG_METHOD("CreateTicket"), agentcg_method_create_ticket, 1, SPEAKER },
-	{ AGENTCG_METHOD("DeclareIntent"), agentcg_method_declare_intent, 1, ANYBODY },
-	{ AGENTCG_METHOD("BeginCall"), agentcg_method_begin_call, 1, SPEAKER },
-	{ AGENTCG_METHOD("AttachProcess"), agentcg_method_attach_process, 1, SPEAKER },
-	{ AGENTCG_METHOD("AdjustCall"), agentcg_method_adjust_call, 1, SPEAKER },
-	{ AGENTCG_METHOD("EndCall"), agentcg_method_end_call, 1, SPEAKER },
-	{ AGENTCG_METHOD("ClaimCall"), agentcg_method_claim_call, 1, SPEAKER },
-	{ AGENTCG_METHOD("Release"), agentcg_method_release, 1, SPEAKER },
-	{ AGENTCG_METHOD("GetStatus"), method_get_status, 10, ANYBODY },
-	{ AGENTCG_METHOD("GetScheduler"), agentcg_method_get_scheduler, 10, ANYBODY },
-	{ AGENTCG_METHOD("GetHistory"), agentcg_method_get_history, 50, ANYBODY },
-	{ AGENTCG_METHOD("SetThreadClass"), agentcg_method_set_thread_class, 1, SPEAKER },
-	{ AGENTCG_METHOD("Watch"), method_watch, 1, ANYBODY },
-	{ AGENTCG_METHOD("Reload"), method_reload, 1, SPEAKER },
+	{ AGENTCG_METHOD("OpenSession"), agentcg_method_open_session, 1, SPEAKER, IN_POOL },
+	{ AGENTCG_METHOD("CloseSession"), agentcg_method_close_session, 1, SPEAKER, IN_POOL },
+	{ AGENTCG_METHOD("AttachSession"), agentcg_method_attach_session, 10, SPEAKER, IN_POOL },
+	{ AGENTCG_METHOD("GetResults"), agentcg_method_get_results, 1, ANYBODY, IN_POOL },
+	{ AGENTCG_METHOD("CreateTicket"), agentcg_method_create_ticket, 1, SPEAKER, IN_POOL },
+	{ AGENTCG_METHOD("DeclareIntent"), agentcg_method_declare_intent, 1, ANYBODY, IN_POOL },
+	{ AGENTCG_METHOD("BeginCall"), agentcg_method_begin_call, 1, SPEAKER, IN_POOL },
+	{ AGENTCG_METHOD("AttachProcess"), agentcg_method_attach_process, 1, SPEAKER, IN_POOL },
+	{ AGENTCG_METHOD("AdjustCall"), agentcg_method_adjust_call, 1, SPEAKER, IN_POOL },
+	{ AGENTCG_METHOD("EndCall"), agentcg_method_end_call, 1, SPEAKER, IN_POOL },
+	{ AGENTCG_METHOD("ClaimCall"), agentcg_method_claim_call, 1, SPEAKER, IN_POOL },
+	{ AGENTCG_METHOD("Release"), agentcg_method_release, 1, SPEAKER, IN_POOL },
+	{ AGENTCG_METHOD("GetStatus"), method_get_status, 10, ANYBODY, ANYWHERE },
+	{ AGENTCG_METHOD("GetScheduler"), agentcg_method_get_scheduler, 10, ANYBODY, ANYWHERE },
+	{ AGENTCG_METHOD("GetHistory"), agentcg_method_get_history, 50, ANYBODY, ANYWHERE },
+	{ AGENTCG_METHOD("SetThreadClass"), agentcg_method_set_thread_class, 1, SPEAKER, ANYWHERE },
+	{ AGENTCG_METHOD("Watch"), method_watch, 1, ANYBODY, ANYWHERE },
+	{ AGENTCG_METHOD("Reload"), method_reload, 1, SPEAKER, ANYWHERE },
+	{ AGENTCG_GPU_METHOD("StartWorker"), agentcg_method_start_worker, 10, SPEAKER, ANYWHERE },
+	{ AGENTCG_GPU_METHOD("AttachWorker"), agentcg_method_attach_worker, 10, SPEAKER, ANYWHERE },
+	{ AGENTCG_GPU_METHOD("AdjustWorker"), agentcg_method_adjust_worker, 10, SPEAKER, ANYWHERE },
+	{ AGENTCG_GPU_METHOD("EndWorker"), agentcg_method_end_worker, 1, SPEAKER, ANYWHERE },
+	{ AGENTCG_GPU_METHOD("GetWorkers"), agentcg_method_get_workers, 10, ANYBODY, ANYWHERE },
 };
 
 /*
@@ -274,7 +283,7 @@ static int check_speaker(sd_varlink *link, struct connection *connection)
 	struct call *c;
 	int r;
 
-	if (connection->outside)
+	if (connection->outside || connection->m->pool_fd < 0)
 		return 0;
 	r = getsockopt(connection->fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0 ? -ESRCH :
 		agentcg_attach_whence(connection->m, pidfd, name);
@@ -320,6 +329,9 @@ static int on_method(sd_varlink *link, sd_json_variant *parameters, sd_varlink_m
 	    !agentcg_quota_take(&m->quota, uid, now_usec(CLOCK_MONOTONIC), m->policy.requests_per_second,
 				methods[i].cost))
 		return agentcg_reply_limit(link, "requests of one user per second", m->policy.requests_per_second);
+	if (m->pool_fd < 0 && methods[i].where == IN_POOL)
+		return sd_varlink_errorbo(link, AGENTCG_ERROR_NOT_SUPPORTED,
+					  SD_JSON_BUILD_PAIR_STRING("reason", m->pool_reason));
 	r = methods[i].speaks == SPEAKER ? check_speaker(link, connection) : 0;
 	return r ? r : methods[i].method(link, parameters, flags, m);
 }
@@ -355,6 +367,8 @@ int agentcg_varlink_listen(struct manager *m, const char *socket)
 	sd_varlink_server_set_connections_max(m->server, CONNECTIONS_MAX);
 	sd_varlink_server_set_connections_per_uid_max(m->server, CONNECTIONS_PER_UID);
 	r = sd_varlink_server_add_interface(m->server, &vl_interface_io_agentcg);
+	if (r >= 0)
+		r = sd_varlink_server_add_interface(m->server, &vl_interface_io_agentcg_gpu);
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(methods); i++)
 		r = sd_varlink_server_bind_method(m->server, methods[i].name, on_method);
 	if (r >= 0)

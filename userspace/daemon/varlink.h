@@ -32,6 +32,12 @@ METHOD(declare_intent);
 METHOD(get_scheduler);
 METHOD(get_history);
 METHOD(set_thread_class);
+/* Of io.agentcg.gpu: gpu/method-gpu.c. */
+METHOD(start_worker);
+METHOD(attach_worker);
+METHOD(adjust_worker);
+METHOD(end_worker);
+METHOD(get_workers);
 
 /* A number that may be absent or null: then *userdata keeps its value. */
 int agentcg_dispatch_u64(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags,

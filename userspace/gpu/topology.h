@@ -13,10 +13,11 @@
 #define AGENTCG_NODE_UNKNOWN	(-1)
 
 enum node_kind {
-	NODE_ABSENT,
-	NODE_NEAR,		/* has CPUs */
-	NODE_FAR,		/* memory only, of a lower tier: CXL, HBM as memory, a far socket's */
+	NODE_ABSENT,		/* also one that has neither CPUs nor memory now */
+	NODE_NEAR,		/* has CPUs and memory */
+	NODE_FAR,		/* memory only: CXL, HBM as memory, a socket whose CPUs are offline */
 	NODE_EMPTY,		/* CPUs, no memory */
+	NODE_DEVICE,		/* the memory of a GPU that is a node (Grace Hopper); nothing of the host's belongs there */
 };
 
 struct node {
@@ -30,8 +31,8 @@ struct node {
 
 /* A core: the CPUs that share its execution units. */
 struct core {
-	struct cpus cpus;
-	int node;
+	struct cpus cpus;		/* online */
+	int node;			/* AGENTCG_NODE_UNKNOWN */
 };
 
 struct topology {
@@ -42,15 +43,20 @@ struct topology {
 	struct cpus online;
 };
 
-/* @sysfs: "/sys", or what a test made.  A machine without NUMA has node 0. */
+/*
+ * @sysfs: "/sys", or what a test made.  A machine without NUMA has node 0, whose
+ * memory is what proc/meminfo beside @sysfs says.  -ERANGE: more CPUs or nodes than there is room for.
+ */
 int agentcg_topology_read(const char *sysfs, struct topology *ret);
 void agentcg_topology_done(struct topology *t);
+/* NVML knows it of a node without CPUs that it is a GPU's (struct gpu, memory_node); sysfs does not. */
+void agentcg_topology_set_device(struct topology *t, int node);
 
 /* Of the device "0000:65:00.0" (NVML writes "00000000:65:00.0", understood too); AGENTCG_NODE_UNKNOWN. */
 int agentcg_topology_pci_node(const char *sysfs, const char *pci);
 /* The interrupts of that device, in no order; how many, or a negative errno. */
 int agentcg_topology_pci_irqs(const char *sysfs, const char *pci, unsigned int *irqs, size_t max);
-/* The nearest node of @kind to @node by distance; AGENTCG_NODE_UNKNOWN. */
+/* The nearest node of @kind to @node by distance, itself first; the lowest, where distances are equal or unknown; AGENTCG_NODE_UNKNOWN. */
 int agentcg_topology_nearest(const struct topology *t, int node, enum node_kind kind);
 
 #endif

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "io-agentcg.h"
+#include "io-agentcg-gpu.h"
 
 const char *agentcg_client_socket(void)
 {
@@ -73,6 +74,14 @@ int agentcg_client_error(const char *id, sd_json_variant *p, char *why)
 	if (streq(id, AGENTCG_ERROR_NO_SUCH_CALL))
 		return agentcg_why(-ENXIO, why, "there is no call '%s'; agentcg status lists them",
 			       agentcg_json_string(p, "call") ?: "");
+	if (streq(id, AGENTCG_GPU_ERROR("NoSuchWorker")))
+		return agentcg_why(-ENXIO, why, "there is no worker '%s'; agentcg gpu status lists them",
+			       agentcg_json_string(p, "worker") ?: "");
+	if (streq(id, AGENTCG_GPU_ERROR("NoSuchGpu")))
+		return agentcg_why(-ENXIO, why, "there is no GPU '%s': %s", agentcg_json_string(p, "gpu") ?: "",
+			       agentcg_json_string(p, "reason") ?: "");
+	if (streq(id, AGENTCG_GPU_ERROR("CannotPlace")))
+		return agentcg_why(-EOPNOTSUPP, why, "it cannot be placed: %s", agentcg_json_string(p, "reason") ?: "the daemon gave no reason");
 	if (streq(id, AGENTCG_ERROR_INVALID_INTENT))
 		return agentcg_why(-EINVAL, why, "the daemon refuses %s: %s", agentcg_json_string(p, "field") ?: "the intent",
 			       agentcg_json_string(p, "reason") ?: "it gave no reason");
@@ -109,7 +118,7 @@ int agentcg_client_call(sd_varlink *link, const char *method, sd_json_variant *p
 	char name[64];
 	int r;
 
-	snprintf(name, sizeof(name), AGENTCG_METHOD("%s"), method);
+	snprintf(name, sizeof(name), strchr(method, '.') ? "%s" : AGENTCG_METHOD("%s"), method);
 	r = sd_varlink_call(link, name, parameters, &reply, &error);
 	if (r < 0)
 		return agentcg_why(-ENOTCONN, why, "cannot talk to the daemon: %s", strerror(-r));

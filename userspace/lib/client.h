@@ -17,7 +17,7 @@ const char *agentcg_client_socket(void);
 int agentcg_client_connect(const char *socket, sd_varlink **ret, char *why);
 
 /*
- * Calls @method ("BeginCall") and waits for the answer.  @ret is borrowed: it
+ * Calls @method ("BeginCall", or with its interface "io.agentcg.gpu.GetWorkers") and waits for the answer.  @ret is borrowed: it
  * is gone with the next call on @link.  On failure a sentence is in @why
  * (AGENTCG_WHY_MAX, or NULL):
  *	-ENXIO		no such session or call

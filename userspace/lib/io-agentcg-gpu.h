@@ -5,6 +5,7 @@
 
 #include <systemd/sd-varlink-idl.h>
 
+#define AGENTCG_GPU_METHOD(name)	"io.agentcg.gpu." name
 #define AGENTCG_GPU_ERROR(name)		"io.agentcg.gpu." name
 
 extern const sd_varlink_interface vl_interface_io_agentcg_gpu;
