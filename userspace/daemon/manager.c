@@ -493,5 +493,5 @@ int agentcg_manager_build_pool(struct manager *m, sd_json_variant **ret)
 		SD_JSON_BUILD_PAIR_STRING("scheduler", since ? "sched_ext" : "weights"),
 		SD_JSON_BUILD_PAIR_CONDITION(since != 0, "schedulerSinceUSec", SD_JSON_BUILD_UNSIGNED(since)),
 		SD_JSON_BUILD_PAIR_CONDITION(!since, "schedulerReason",
-					     SD_JSON_BUILD_STRING(agentcg_scheduler_reason(s, why))));
+					     SD_JSON_BUILD_STRING(m->pool_fd < 0 ? m->pool_reason : agentcg_scheduler_reason(s, why))));
 }

@@ -45,10 +45,10 @@ static uint64_t huge_page_size(void)
 static void huge_path(const char *sysfs, const struct borrowed_huge *b, char path[PATH_MAX])
 {
 	if (b->node >= 0)
-		snprintf(path, PATH_MAX, "%s/devices/system/node/node%d/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages",
+		snprintf(path, PATH_MAX, "%s/devices/system/node/node%d/hugepages/hugepages-%llukB/nr_hugepages",
 			 sysfs, b->node, b->page / KIB);
 	else
-		snprintf(path, PATH_MAX, "%s/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages", sysfs, b->page / KIB);
+		snprintf(path, PATH_MAX, "%s/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages", sysfs, b->page / KIB);
 }
 
 static int read_huge(const char *sysfs, const struct borrowed_huge *b, uint64_t *ret)

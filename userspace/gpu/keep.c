@@ -20,13 +20,14 @@
  *
  *	a second of keeping	the tokens of others that wait for room lie idle: all of them, if what this
  *				one holds is what they lack, else in proportion.  Nothing if nobody waits.
- *	dropping		all its tokens, and their room while they are computed
+ *	dropping		all its tokens, as much again for those who wait for the engine meanwhile, and
+ *				their room while they are computed
  *	offloading		keeping, while it is copied out; its room, while it is copied in
  *
  * The call has lasted for some time already: only longer ones of the class are
- * looked at.  Where none was, and with no history at all, tau is the first one's.
- * One that was never seen to last longer than the longest is put away after that: this
- * costs nothing if the class stays as it was, and bounds what it costs if not.
+ * looked at.  Where none was, and with no history at all, nothing is known but its age t, and it ends in the next second with
+ * a chance of about 1 / t; so tau is the time until which keeping has cost as much as putting away, which is the
+ * rule for those who know nothing, too.  The same holds for one that is kept to the end of the longest, after that.
  */
 #include "keep.h"
 
@@ -54,7 +55,7 @@ double agentcg_keep_away(const struct keep_view *v, enum keep_action how)
 	double part = (double)v->tokens / cache_tokens(v), bytes = (double)v->tokens * (double)v->bytes_per_token;
 
 	if (how == KEEP_DROP)
-		return (double)v->tokens * (1 + part);
+		return (double)v->tokens * (2 + part);
 	if (how != KEEP_OFFLOAD || v->offload_rate <= 0 || v->restore_rate <= 0 || bytes > (double)v->host_free)
 		return HUGE_VAL;
 	return agentcg_keep_second(v) * bytes / v->offload_rate + v->prefill_rate * part * bytes / v->restore_rate;
@@ -92,15 +93,21 @@ double agentcg_keep_cost(const struct keep_view *v, uint64_t keep_usec)
 	return n ? sum / (double)n : 0;
 }
 
-/* Twice the least possible at worst. */
-static void without_history(const struct keep_view *v, double rate, double away, struct keep_plan *ret)
+static uint64_t even_usec(double rate, double away)
 {
 	double even = away / rate;
 
-	ret->keep_usec = v->elapsed_usec + (even < 1e9 ? (uint64_t)(even * USEC_PER_SEC) : 1000000000 * USEC_PER_SEC);
-	ret->cost = 2 * away;
-	snprintf(ret->why, sizeof(ret->why), "no call of its kind was longer: kept for %.3g s more, as long as that costs no more than %s",
-		 even, ret->then == KEEP_OFFLOAD ? "offloading" : "computing it anew");
+	return even < 1e9 ? (uint64_t)(even * USEC_PER_SEC) : 1000000000 * USEC_PER_SEC;
+}
+
+static void without_history(const struct keep_view *v, double rate, double away, struct keep_plan *ret)
+{
+	uint64_t even = even_usec(rate, away);
+
+	ret->keep_usec = max_u64(even, v->elapsed_usec);
+	ret->cost = away + rate * seconds(ret->keep_usec - v->elapsed_usec);
+	snprintf(ret->why, sizeof(ret->why), "no call of its kind was longer: kept for %.3g s, as long as that costs no more than %s",
+		 seconds(even), ret->then == KEEP_OFFLOAD ? "offloading" : "computing it anew");
 }
 
 /* Durations in order, so each cost follows from the one before: the sum over those that end earlier is carried along. */
@@ -126,8 +133,28 @@ static void with_history(const struct keep_view *v, size_t first, double rate, d
 		}
 	}
 	ret->cost = least;
+	if (ret->keep_usec == v->durations.usec[v->durations.nr - 1])
+		ret->keep_usec = max_u64(ret->keep_usec, even_usec(rate, away));
 	snprintf(ret->why, sizeof(ret->why), "of %zu longer calls of its kind: kept for %.3g s more, then %s; %.0f tokens expected, %.0f if at once",
 		 n, seconds(ret->keep_usec - v->elapsed_usec), ret->then == KEEP_OFFLOAD ? "offloaded" : "dropped", least, away);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+void agentcg_keep_spread(const uint64_t *usec, size_t nr, uint64_t *ret)
+{
+	static const double factors[KEEP_SPREAD] = { 0.5, 0.7, 1, 1.4, 2 };
+
+	for (size_t i = 0; i < nr; i++)
+		for (size_t j = 0; j < KEEP_SPREAD; j++)
+			ret[i * KEEP_SPREAD + j] = (uint64_t)((double)usec[i] * factors[j]);
+	if (nr)
+		qsort(ret, nr * KEEP_SPREAD, sizeof(*ret), by_size);
 }
 
 void agentcg_keep_plan(const struct keep_view *v, struct keep_plan *ret)

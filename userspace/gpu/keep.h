@@ -42,6 +42,13 @@ struct keep_plan {
 	char why[AGENTCG_WHY_MAX];
 };
 
+/*
+ * A few calls say little of the next one to the millisecond: each becomes @KEEP_SPREAD ones around it.
+ * @usec in any order, @nr of them; @ret has room for @KEEP_SPREAD * @nr, and is in order.
+ */
+#define KEEP_SPREAD	5
+void agentcg_keep_spread(const uint64_t *usec, size_t nr, uint64_t *ret);
+
 void agentcg_keep_plan(const struct keep_view *view, struct keep_plan *ret);
 
 /* What the parts of it cost, in tokens of prefill. */

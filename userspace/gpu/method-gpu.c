@@ -228,8 +228,8 @@ static void note_limits(struct workers *ws, const struct worker *w, struct notes
 	if (w->wish.cores && w->place.cores < w->wish.cores)
 		agentcg_note(notes, "%u cores, not %u: %.120s", w->place.cores, w->wish.cores, w->place.why);
 	if (ws->m->pool_fd >= 0 && ws->m->pool_max < ws->m->policy.memory_max)
-		agentcg_note(notes, "agents share %s now, not %s", agentcg_format_size((char[AGENTCG_TEXT_MAX]){}, ws->m->pool_max),
-			     agentcg_format_size((char[AGENTCG_TEXT_MAX]){}, ws->m->policy.memory_max));
+		agentcg_note(notes, "agents share %s now, not %s", agentcg_format_bytes((char[AGENTCG_TEXT_MAX]){}, ws->m->pool_max),
+			     agentcg_format_bytes((char[AGENTCG_TEXT_MAX]){}, ws->m->policy.memory_max));
 }
 
 /* ---- StartWorker -------------------------------------------------------- */

@@ -38,7 +38,7 @@ static void test_prices(void)
 	v.waiting = v.lacking = 0;
 	tap_ok(agentcg_keep_second(&v) == 0, "of nobody, nothing");
 	v = plain;
-	tap_ok(near(agentcg_keep_away(&v, KEEP_DROP), 11000), "dropped: its tokens, and their room for the second that it takes");
+	tap_ok(near(agentcg_keep_away(&v, KEEP_DROP), 21000), "dropped: its tokens, twice, and their room for the second that it takes");
 	tap_ok(isinf(agentcg_keep_away(&v, KEEP_OFFLOAD)), "an engine that cannot offload does not");
 	v.offload_rate = 1e7;
 	v.restore_rate = 2e7;
@@ -54,28 +54,28 @@ static void test_prices(void)
 static void test_plans(void)
 {
 	const uint64_t alike[] = { 2 * SEC, 2 * SEC, 2 * SEC }, longer[] = { 30 * SEC, 30 * SEC, 40 * SEC };
-	const uint64_t mixed[] = { SEC, SEC, SEC, 100 * SEC }, gap[] = { 6600000, 13200000 };
+	const uint64_t mixed[] = { SEC, SEC, SEC, 100 * SEC }, gap[] = { 12600000, 25200000 };
 	struct keep_view v = plain;
 	struct keep_plan p;
 
 	p = plan(v, NULL, 0);
-	tap_ok(p.keep_usec == 11 * SEC && p.then == KEEP_DROP && near(p.cost, 22000), "without history: as long as it costs what dropping does");
+	tap_ok(p.keep_usec == 21 * SEC && p.then == KEEP_DROP && near(p.cost, 42000), "without history: as long as it costs what dropping does");
 	p = plan(v, alike, 3);
-	tap_ok(p.keep_usec == 2 * SEC && near(p.cost, 2000), "short calls: kept to their end, %s", p.why);
+	tap_ok(p.keep_usec == 21 * SEC && near(p.cost, 2000), "short calls: kept to their end, and longer, %s", p.why);
 	p = plan(v, longer, 3);
-	tap_ok(p.keep_usec == 0 && p.then == KEEP_DROP && near(p.cost, 11000), "long ones: dropped at once, %s", p.why);
-	/* (3 * 1000 + 1000 + 11000) / 4, against 11000 at once and (3 * 1000 + 100000) / 4 to the end */
+	tap_ok(p.keep_usec == 0 && p.then == KEEP_DROP && near(p.cost, 21000), "long ones: dropped at once, %s", p.why);
+	/* (3 * 1000 + 1000 + 21000) / 4, against 21000 at once and (3 * 1000 + 100000) / 4 to the end */
 	p = plan(v, mixed, 4);
-	tap_ok(p.keep_usec == SEC && near(p.cost, 3750), "mostly short ones: kept as long as those take, %s", p.why);
-	/* At once 11000; until the first (6600 + 6600 + 11000) / 2 = 12100; until both are over (6600 + 13200) / 2 = 9900. */
+	tap_ok(p.keep_usec == SEC && near(p.cost, 6250), "mostly short ones: kept as long as those take, %s", p.why);
+	/* At once 21000; until the first (12600 + 12600 + 21000) / 2 = 23100; until both are over (12600 + 25200) / 2 = 18900. */
 	p = plan(v, gap, 2);
-	tap_ok(p.keep_usec == 13200000 && near(p.cost, 9900), "tau may be longer than what is even, where those in between pay for it");
+	tap_ok(p.keep_usec == 25200000 && near(p.cost, 18900), "tau may be longer than what is even, where those in between pay for it");
 
 	v.elapsed_usec = 2 * SEC;
 	p = plan(v, mixed, 4);
-	tap_ok(p.keep_usec == 2 * SEC && near(p.cost, 11000), "one of them that was not short is a long one, and dropped");
+	tap_ok(p.keep_usec == 2 * SEC && near(p.cost, 21000), "one of them that was not short is a long one, and dropped");
 	p = plan(v, alike, 3);
-	tap_ok(p.keep_usec == 13 * SEC, "one that was longer than any before: as without history, from then on");
+	tap_ok(p.keep_usec == 21 * SEC, "one that was longer than any before: as without history");
 	v = plain;
 	v.waiting = v.lacking = 0;
 	p = plan(v, longer, 3);
@@ -161,6 +161,18 @@ static void test_properties(void)
 	tap_ok(!past, "never earlier than now (%u)", past);
 }
 
+static void test_spread(void)
+{
+	const uint64_t usec[] = { 1000, 10 };
+	uint64_t all[2 * KEEP_SPREAD];
+	bool ordered = true;
+
+	agentcg_keep_spread(usec, 2, all);
+	for (size_t i = 1; i < ARRAY_SIZE(all); i++)
+		ordered &= all[i - 1] <= all[i];
+	tap_ok(ordered && all[0] == 5 && all[ARRAY_SIZE(all) - 1] == 2000, "each becomes some around it, in order");
+}
+
 /* Whatever happens, without history: at most twice of who knows. */
 static void test_competitive(void)
 {
@@ -168,9 +180,9 @@ static void test_competitive(void)
 	double worst = 0;
 
 	for (uint64_t d = 1000; d < 1000 * SEC; d += d / 7 + 1) {
-		double pay = 1000 * (double)min_u64(d, p.keep_usec) / SEC + (d > p.keep_usec ? 11000 : 0);
+		double pay = 1000 * (double)min_u64(d, p.keep_usec) / SEC + (d > p.keep_usec ? 21000 : 0);
 
-		worst = fmax(worst, pay / fmin(11000, 1000 * (double)d / SEC));
+		worst = fmax(worst, pay / fmin(21000, 1000 * (double)d / SEC));
 	}
 	tap_ok(worst > 1.9 && worst <= 2.0001, "without history twice the least possible at worst (%.3f)", worst);
 }
@@ -180,6 +192,7 @@ int main(void)
 	test_prices();
 	test_plans();
 	test_properties();
+	test_spread();
 	test_competitive();
 	return tap_done();
 }

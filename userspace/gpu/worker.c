@@ -318,6 +318,21 @@ static bool has_begun(const struct worker *w)
 	return now && now != w->launcher;
 }
 
+/*
+ * Files that it maps, weights too, may have been read before, to another node: while it
+ * loads they are fetched some times.  After that its engine has what it needs.
+ */
+static void sweep(struct worker *w)
+{
+	static const uint64_t after[] = { 1, 15, 60, 300 };	/* seconds */
+	uint64_t age = now_usec(CLOCK_MONOTONIC) - w->began_usec;
+
+	if (w->mover || w->swept == ARRAY_SIZE(after) || age < after[w->swept] * USEC_PER_SEC)
+		return;
+	w->swept++;
+	(void)move_memory(w, &w->place.mems);
+}
+
 void agentcg_worker_look(struct worker *w)
 {
 	if (w->state == WORKER_STARTING && has_begun(w))
@@ -329,6 +344,7 @@ void agentcg_worker_look(struct worker *w)
 	if (!w->told)
 		begin_parts(w);
 	agentcg_feed_look(w);
+	sweep(w);
 }
 
 /* ---- its end ------------------------------------------------------------ */

@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# GPU workers without a GPU: placed, alone on their cores, moved, resized, ended; what is given back however they or the daemon end.
+# vm: --cpus 4 --numa 640,640,256/0 --timeout 420
+set -u
+. tests/system/lib.sh
+
+slice=/sys/fs/cgroup/agentcg-gpu.slice
+pages=$out/tests/bench-pages
+numa="python3 tests/bench/workers_numa.py"
+gpu() { "$agentcg" gpu "$@"; }
+# workers FILTER: a jq filter over the status of workers
+workers() { gpu status --json | jq -r "$1"; }
+no_workers() { [ "$(workers '.workers | length')" = 0 ]; }
+state() { [ "$(workers ".workers[] | select(.name == \"$1\") | .state")" = "$2" ]; }
+traces() { python3 -c 'import sys; sys.path.insert(0, "tests/bench"); import json, workers_numa; print(json.dumps(workers_numa.snapshot()))'; }
+# untouched: whether all is as it was before the first worker
+untouched() {
+	traces >"$work/after" && python3 - "$work/before" "$work/after" <<-'X'
+		import json, sys
+		sys.path.insert(0, "tests/bench")
+		import workers_numa
+		left = workers_numa.differences(*(json.load(open(f)) for f in sys.argv[1:]))
+		print("\n".join(left))
+		sys.exit(bool(left))
+	X
+}
+# worker NAME OPTION...: one that allocates 48 MiB and computes, in the background; $pid
+worker() {
+	local name=$1
+	shift
+	[ -p "$work/in" ] || { mkfifo "$work/in"; exec {keep}<>"$work/in"; }
+	gpu run --name "$name" "$@" -- "$pages" 48 1 <"$work/in" >"$work/$name.out" 2>"$work/$name.err" &
+	pid=$!
+	eventually 20 grep -q ready "$work/$name.out"
+}
+
+policy <<X
+[Pool]
+MemoryMax=400Mi
+[CPU]
+Scheduler=none
+X
+start_daemon
+traces >"$work/before"
+
+# ---- what is seen, and who may
+like "without a driver there is no GPU, and why" "$(gpu status)" "no GPU: .+"
+is "tool calls have all CPUs" "$(workers .callCpus)" 0-3
+as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+is "others than root place nothing" "$(code_of as_nobody "$agentcg" gpu run -- true)" 125
+like "... and are told" "$(cat "$work/code.err")" "only root may place GPU workers"
+check "... but may look" as_nobody "$agentcg" gpu status
+is "a tool call places nothing" "$(code_of "$agentcg" run -- "$agentcg" gpu run -- true)" 125
+like "... and is told" "$(cat "$work/code.err")" "part of the tool call"
+is "a name with a slash is refused" "$(code_of "$agentcg" gpu run --name ../x -- true)" 125
+is "a GPU that is not there is refused" "$(code_of "$agentcg" gpu run --gpu 7 -- true)" 125
+like "... and why" "$(cat "$work/code.err")" "there is no GPU '7': no GPU is seen"
+is "a command that is not there: 127" "$(code_of "$agentcg" gpu run -- /nonexistent)" 127
+check "... and nothing stays of it" eventually 10 no_workers
+nothing "... nothing at all" untouched
+
+# ---- figures
+figures=$($numa --seconds "${SECONDS_OF_FOREIGN:-10}" 2> >(grep '^#' >&1 >"$work/figures"))
+sed 's/^/# /' "$work/figures"
+at_least() { jq -e ".[\"$1\"] >= $2" <<<"$figures"; }
+check "4.2a: placed before it starts, all its pages are on its node" at_least 4.2a 100
+check "4.2b: moved while it runs, 95 % are" at_least 4.2b 95
+is "4.2c: nobody else runs on its cores" "$(jq '.["4.2c"]' <<<"$figures")" 0
+is "4.2d: nothing is left of it" "$(jq '.["4.2d"]' <<<"$figures")" 0
+
+# ---- resized
+worker one --cpus 1 --memory 64Mi
+check "a worker runs" eventually 10 state one running
+is "its memory is protected" "$(cat $slice/memory.min $slice/worker-one/memory.min | uniq)" $((64 * MiB))
+is "... and is taken off the pool" "$(cat $pool/memory.max)" $(((400 - 64) * MiB))
+is "its cores are a partition" "$(cat $slice/cpuset.cpus.partition) $(cat $slice/cpuset.cpus.effective)" "root $(workers '.workers[0].cpus')"
+is "the far node is for what it offloads alone" "$(workers '.workers[0] | .farMems + " " + .mems')" "2 1"
+gpu resize --cpus 2 --memory 32Mi one >/dev/null
+is "resized: two cores" "$(cat $slice/cpuset.cpus.effective)" "$(workers '.workers[0].cpus')"
+is "... of its node" "$(workers '.workers[0] | "\(.cores) \(.cpus) \(.exclusive)"')" "2 2-3 true"
+is "... and less memory" "$(cat $pool/memory.max)" $(((400 - 32) * MiB))
+gpu resize --cpus 9 one >/dev/null 2>"$work/err"
+is "tool calls keep a core" "$(workers '"\(.workers[0].cores) \(.callCpus)"')" "3 0"
+like "... which is told" "$(cat "$work/err")" "3 cores, not 9"
+worker two --cpus 1
+is "two share what there is" "$(workers '[.workers[].cores] | add')" 3
+is "... no core twice" "$(workers '[.workers[].cpus] | join(" ")' | tr ',-' '  ' | wc -w)" "$(workers '[.workers[].cpus] | join(" ")' | tr ',- ' '\n' | sort -u | wc -l)"
+gpu resize --cpus 1 one >/dev/null
+is "a name is given once" "$(code_of "$agentcg" gpu run --name two -- true)" 125
+
+# ---- the daemon dies
+before=$(workers '[.workers[] | {name, cpus, mems, memoryProtected, exclusive}]')
+kill_daemon KILL
+start_daemon
+is "a daemon that was killed finds its workers" "$(workers '[.workers[] | {name, cpus, mems, memoryProtected, exclusive}]')" "$before"
+kill_daemon KILL
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+start_daemon
+is "what ended meanwhile is given back" "$(workers '[.workers[].name] | join(" ")')" one
+gpu end one
+check "ended, its processes go on" pgrep -x bench-pages
+check "... elsewhere, and nothing is left" untouched
+pkill -KILL -x bench-pages
+kill_daemon KILL
+start_daemon
+nothing "... also for the next daemon" untouched
+
+# ---- it crashes
+worker crash --cpus 2 --huge-pages 8Mi
+kill -SEGV "$pid"
+check "a worker that crashes is gone" eventually 10 no_workers
+nothing "... and nothing is left of it" untouched
+worker killed --cpus 1
+gpu end --kill killed
+check "one that is killed too" eventually 10 no_workers
+nothing "... leaves nothing" untouched
+
+# ---- CPUs go
+worker stays --cpus 2
+echo 0 >/sys/devices/system/cpu/cpu3/online
+moved() { [ "$(workers '.workers[0] | "\(.cpus) \(.exclusive)"')" = "$1" ]; }
+check "a CPU of it goes offline: it gets another" eventually 15 moved "1-2 true"
+echo 1 >/sys/devices/system/cpu/cpu3/online
+check "... and goes back when that comes" eventually 15 moved "2-3 true"
+gpu end --kill stays
+eventually 10 no_workers
+nothing "... and nothing is left" untouched
+done_testing
