@@ -124,6 +124,9 @@ static void sample(struct agentcg_launcher *t, struct agentcg_window *w,
 	__u64 delay = now - t->runnable;
 	__u32 bucket = agentcg_bucket(delay);
 
+	/* It was preempted in here: that is of the next one. */
+	if ((__s64)delay < 0)
+		return;
 	if (t->runnable && t->runnable_serial == w->serial) {
 		__sync_fetch_and_add(&w->pending, -1);
 		c->sampled++;

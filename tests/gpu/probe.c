@@ -42,7 +42,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "Usage: probe CGROUP-DIRECTORY\n");
 		return 2;
 	}
-	if (agentcg_launches_open(&l, why) < 0 || agentcg_launches_add(l, st.st_ino, fd, 0, why) < 0) {
+	if (agentcg_launches_open(&l) < 0 || agentcg_launches_add(l, st.st_ino, fd, 0, why) < 0) {
 		fprintf(stderr, "probe: %s\n", why);
 		return 1;
 	}

@@ -45,7 +45,7 @@ struct target {
 	uint64_t floor;
 
 	/* Under the lock. */
-	bool used, dying;
+	bool used, begun, dying;
 	struct launch_figures figures;
 	pid_t tids[AGENTCG_LAUNCH_THREADS];
 	size_t nr_tids;
@@ -57,6 +57,8 @@ struct launches {
 	pthread_mutex_t lock;
 	int wake;			/* eventfd */
 	bool stop;
+	uint64_t cost;			/* 0: not measured yet */
+	char why[AGENTCG_WHY_MAX];	/* under the lock: why there is no probe, "" if there is */
 	struct target targets[AGENTCG_MAX_PROBED - 1];
 };
 
@@ -265,6 +267,10 @@ static uint64_t step_all(struct launches *l)
 		pthread_mutex_lock(&l->lock);
 		used = t->used;
 		dying = t->dying;
+		if (used && !t->begun) {
+			t->begun = true;
+			agentcg_duty_begin(&t->duty, l->cost, now_nsec());
+		}
 		pthread_mutex_unlock(&l->lock);
 		if (!used)
 			continue;
@@ -280,15 +286,33 @@ static uint64_t step_all(struct launches *l)
 	return next;
 }
 
+/* It takes the kernel, and libbpf, some tenths of a second. */
+static int open_breakpoints(struct launches *l)
+{
+	char why[AGENTCG_WHY_MAX] = "";
+	int r = agentcg_breakpoints_open(&l->b, why);
+
+	pthread_mutex_lock(&l->lock);
+	snprintf(l->why, sizeof(l->why), "%s", why);
+	if (!r)
+		l->cost = agentcg_breakpoints_cost(l->b);
+	pthread_mutex_unlock(&l->lock);
+	return r;
+}
+
 static void *run(void *userdata)
 {
 	struct launches *l = userdata;
-	struct pollfd fds[] = { { .fd = l->wake, .events = POLLIN }, { .fd = agentcg_breakpoints_fd(l->b), .events = POLLIN } };
 	struct sched_param first = { .sched_priority = 1 };
+	struct pollfd fds[2];
 	struct timespec ts;
 	uint64_t next, n;
 
 	pthread_setname_np(pthread_self(), "agentcg-probe");
+	if (open_breakpoints(l) < 0)
+		return NULL;
+	fds[0] = (struct pollfd){ .fd = l->wake, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = agentcg_breakpoints_fd(l->b), .events = POLLIN };
 	/* Breakpoints that are to go do not wait for those whom they slow. */
 	pthread_setschedparam(pthread_self(), SCHED_FIFO, &first);
 	while (!__atomic_load_n(&l->stop, __ATOMIC_ACQUIRE)) {
@@ -304,6 +328,7 @@ static void *run(void *userdata)
 	for (size_t i = 0; i < ARRAY_SIZE(l->targets); i++)
 		if (l->targets[i].used)
 			free_target(l, &l->targets[i]);
+	l->b = agentcg_breakpoints_close(l->b);
 	return NULL;
 }
 
@@ -328,7 +353,7 @@ static int start_thread(struct launches *l)
 	return r;
 }
 
-int agentcg_launches_open(struct launches **ret, char *why)
+int agentcg_launches_open(struct launches **ret)
 {
 	struct launches *l = calloc(1, sizeof(*l));
 	int r;
@@ -339,12 +364,7 @@ int agentcg_launches_open(struct launches **ret, char *why)
 	for (size_t i = 0; i < ARRAY_SIZE(l->targets); i++)
 		l->targets[i].dirfd = -1;
 	l->wake = eventfd(0, EFD_CLOEXEC);
-	r = l->wake < 0 ? -errno : agentcg_breakpoints_open(&l->b, why);
-	if (!r) {
-		r = start_thread(l);
-		if (r < 0)
-			agentcg_breakpoints_close(l->b);
-	}
+	r = l->wake < 0 ? -errno : start_thread(l);
 	if (r < 0) {
 		agentcg_closep(&l->wake);
 		free(l);
@@ -361,15 +381,21 @@ struct launches *agentcg_launches_close(struct launches *l)
 	__atomic_store_n(&l->stop, true, __ATOMIC_RELEASE);
 	wake(l);
 	pthread_join(l->thread, NULL);
-	agentcg_breakpoints_close(l->b);
+	for (size_t i = 0; i < ARRAY_SIZE(l->targets); i++)
+		agentcg_closep(&l->targets[i].dirfd);
 	agentcg_closep(&l->wake);
 	free(l);
 	return NULL;
 }
 
-uint64_t agentcg_launches_cost(const struct launches *l)
+uint64_t agentcg_launches_cost(struct launches *l)
 {
-	return agentcg_breakpoints_cost(l->b);
+	uint64_t cost;
+
+	pthread_mutex_lock(&l->lock);
+	cost = l->cost;
+	pthread_mutex_unlock(&l->lock);
+	return cost;
 }
 
 /* ---- for the daemon ----------------------------------------------------- */
@@ -397,7 +423,6 @@ static int add(struct launches *l, uint64_t cgroup_id, int dirfd, pid_t pid)
 	*t = (struct target){ .used = true, .cgroup_id = cgroup_id, .dirfd = -1, .pid = pid, .due = now, .last = now, .halved = now };
 	if (dirfd >= 0)
 		t->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
-	agentcg_duty_begin(&t->duty, agentcg_launches_cost(l), now);
 	return 0;
 }
 
@@ -423,8 +448,13 @@ void agentcg_launches_remove(struct launches *l, uint64_t cgroup_id)
 
 	pthread_mutex_lock(&l->lock);
 	t = find(l, cgroup_id);
-	if (t)
+	/* What the thread has not seen yet, or never will, is not its to free. */
+	if (t && !t->begun) {
+		agentcg_closep(&t->dirfd);
+		*t = (struct target){ .dirfd = -1 };
+	} else if (t) {
 		t->dying = true;
+	}
 	pthread_mutex_unlock(&l->lock);
 	wake(l);
 }
@@ -437,6 +467,8 @@ int agentcg_launches_read(struct launches *l, uint64_t cgroup_id, struct launch_
 	t = find(l, cgroup_id);
 	if (t)
 		*ret = t->figures;
+	if (t && l->why[0])
+		snprintf(ret->reason, sizeof(ret->reason), "%s", l->why);
 	pthread_mutex_unlock(&l->lock);
 	return t ? 0 : -ESRCH;
 }

@@ -33,11 +33,11 @@ struct launch_figures {
 	char reason[AGENTCG_WHY_MAX];	/* of that, or why there is nothing to see */
 };
 
-/* One for all workers.  -EOPNOTSUPP with @why where the kernel has no uprobes or BPF refuses. */
-int agentcg_launches_open(struct launches **ret, char *why);
+/* One for all workers.  Where the kernel refuses, the figures' reason says so. */
+int agentcg_launches_open(struct launches **ret);
 struct launches *agentcg_launches_close(struct launches *l);
-/* What a call that is looked at costs its thread, as it was measured when it was opened. */
-uint64_t agentcg_launches_cost(const struct launches *l);
+/* What a call that is looked at costs its thread, as it was measured at the start; 0: it has not been, yet. */
+uint64_t agentcg_launches_cost(struct launches *l);
 
 /* Follows the processes of the group @cgroup_id, whose directory is @dirfd (it is duplicated); -1: only @pid. */
 int agentcg_launches_add(struct launches *l, uint64_t cgroup_id, int dirfd, pid_t pid, char *why);

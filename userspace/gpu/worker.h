@@ -30,7 +30,7 @@
 #define AGENTCG_WORKER_URL_MAX	128
 
 struct manager;
-struct worker_launch;		/* launch delay, see probe.h */
+struct worker_launch;		/* launch delay, see launches.h */
 struct worker_engine;		/* what its engine offers and holds, see adapter.h */
 struct worker_metrics;		/* what it says of itself, see metrics.h */
 
@@ -102,7 +102,7 @@ struct worker_part {
 	int (*build)(struct worker *w, sd_json_variant **object);	/* adds its fields; may be NULL */
 };
 
-extern const struct worker_part agentcg_launch_part;	/* probe.c */
+extern const struct worker_part agentcg_launch_part;	/* launch-part.c */
 extern const struct worker_part agentcg_engine_part;	/* pause.c */
 extern const struct worker_part agentcg_metrics_part;	/* metrics-poll.c */
 extern const struct worker_part agentcg_share_part;	/* mps.c: MPS and checkpoints */
