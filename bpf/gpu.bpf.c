@@ -17,7 +17,7 @@
  * what costs is not to look at each launch but to stop at it, and looking at one
  * of many saves nothing.  Time is sampled instead: the daemon attaches the
  * breakpoints for a window, with a budget of calls, and lets so much time
- * pass until the next that they have cost less than half a percent
+ * pass until the next that they have cost less than a percent
  * (userspace/gpu/duty.h).  When the budget is spent the programs end the window by
  * themselves: they do nothing from then on, and the daemon takes the breakpoints away.
  *
@@ -25,8 +25,8 @@
  * delays and keep short ones.  So whoever became runnable in it is followed to its launch
  * for a while (DRAIN).
  *
- * When waking up and switching are looked at, it is of all tasks, and only while
- * a window is open; tasks that do not launch have no storage, which is the first thing that is asked.
+ * Waking up and switching are looked at of all tasks, but only while a window is
+ * open; and tasks that do not launch have no storage, which is asked first.
  *
  * Nothing is pinned: links and programs go with the daemon, and a new one attaches anew.
  */

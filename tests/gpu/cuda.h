@@ -18,7 +18,13 @@ struct fake_cuda {
 	void (*woken)(uint64_t when);
 	/* One line of JSON: what it saw, of all and of those launches at which there was a breakpoint. */
 	void (*report)(FILE *f);
-	uint64_t (*launches)(void);
+	/* Launches so far at which there was a breakpoint. */
+	uint64_t (*probed)(void);
 };
+
+int cuLaunchKernel(void);
+int cuLaunchKernelEx(void);
+int cuGraphLaunch(void);
+int cuStreamSynchronize(void);
 
 #endif

@@ -4,8 +4,8 @@
  *
  *	launcher woken THREADS RATE SECONDS WORK	each thread is woken by a peer RATE times a second, does WORK instructions
  *							and launches; ends with the library's report
- *	launcher steady SECONDS WORK CALL		launches, with WORK instructions between, CALL in each; a line of how many for each
- *							half second
+ *	launcher steady SECONDS WORK CALL		launches, with WORK instructions between, CALL in each; for each half second a line:
+ *							when, how many launches a second, how many so far met a breakpoint
  *	launcher waits SECONDS WORK CALL WAIT		as steady, in steps of 20 launches, at the end of which it waits for the GPU
  *
  * With LATE=SECONDS in the environment it loads the library that much later.
@@ -133,7 +133,7 @@ static int steady(uint64_t seconds, uint64_t instructions, uint64_t wait)
 		t = now();
 		if (t < next)
 			continue;
-		printf("%.6f %.3f\n", (double)t / SEC, (double)(n - before) * SEC / (double)(t - next + SEC / 2));
+		printf("%.6f %.3f %lu\n", (double)t / SEC, (double)(n - before) * SEC / (double)(t - next + SEC / 2), cuda->probed());
 		fflush(stdout);
 		before = n;
 		next = t + SEC / 2;

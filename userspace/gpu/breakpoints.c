@@ -9,8 +9,9 @@
 #include "gpu.skel.h"
 #include "library.h"
 
-/* Calls by which the cost is measured; the least of three times so many is taken, for others run as well. */
-#define CALLS		200
+/* Calls by which the cost is measured, so often; the least is taken, for others run as well. */
+#define CALLS		20
+#define ROUNDS		30
 
 /*
  * What launches, and what waits for the GPU until it is done.  libcudart, and so PyTorch and the engines, come here
@@ -29,7 +30,7 @@ struct breakpoints {
 	struct agentcg_window *windows;
 	struct bpf_link *wakes[2];
 	unsigned int nr_attached;	/* processes */
-	uint64_t cost;
+	struct breakpoint_cost cost;
 	int nr_cpus;
 };
 
@@ -242,7 +243,7 @@ static uint64_t time_calls(void)
 {
 	uint64_t best = UINT64_MAX, start;
 
-	for (int round = 0; round < 3; round++) {
+	for (int round = 0; round < ROUNDS; round++) {
 		start = now_nsec();
 		for (int i = 0; i < CALLS; i++)
 			agentcg_breakpoints_self();
@@ -255,6 +256,7 @@ static int measure_cost(struct breakpoints *b)
 {
 	__u64 cookie = agentcg_launch_cookie(AGENTCG_PROBED_SELF, AGENTCG_LAUNCH_KERNEL);
 	struct breakpoint_links links = {};
+	struct launch_counts c;
 	unsigned long offset;
 	char path[PATH_MAX];
 	pid_t self;
@@ -265,17 +267,21 @@ static int measure_cost(struct breakpoints *b)
 	if (r < 0)
 		return r;
 	agentcg_window_open(b, AGENTCG_PROBED_SELF, UINT64_MAX);
-	b->cost = time_calls();
+	b->cost.nsec = time_calls();
 	agentcg_window_close(b, AGENTCG_PROBED_SELF);
 	for (unsigned int i = 0; i < links.nr; i++)
 		bpf_link__destroy(links.links[i]);
 	agentcg_window_threads(b, AGENTCG_PROBED_SELF, &self, 1);
-	return b->windows[AGENTCG_PROBED_SELF].hits == 3 * CALLS ? 0 : -EIO;
+	r = agentcg_window_counts(b, AGENTCG_PROBED_SELF, &c);
+	/* The function itself takes nothing. */
+	if (!r)
+		b->cost.within = min_u64(c.sum.call_nsec / (CALLS * ROUNDS), b->cost.nsec);
+	return r < 0 || c.sum.launches == CALLS * ROUNDS ? r : -EIO;
 }
 
-uint64_t agentcg_breakpoints_cost(const struct breakpoints *b)
+void agentcg_breakpoints_cost(const struct breakpoints *b, struct breakpoint_cost *ret)
 {
-	return b->cost;
+	*ret = b->cost;
 }
 
 /* ---- coming and going --------------------------------------------------- */

@@ -25,8 +25,12 @@ struct breakpoint_links {
 
 int agentcg_breakpoints_open(struct breakpoints **ret, char *why);
 struct breakpoints *agentcg_breakpoints_close(struct breakpoints *b);
-/* What a call that is looked at costs its thread, ns. */
-uint64_t agentcg_breakpoints_cost(const struct breakpoints *b);
+/* What a call that is looked at costs its thread, ns; of that, what seems to be time in the call. */
+struct breakpoint_cost {
+	uint64_t nsec, within;
+};
+
+void agentcg_breakpoints_cost(const struct breakpoints *b, struct breakpoint_cost *ret);
 /* Becomes readable when a window ended by itself. */
 int agentcg_breakpoints_fd(struct breakpoints *b);
 void agentcg_breakpoints_consume(struct breakpoints *b);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * When the launch probe may look at a worker, and for how long: a bucket of time
- * that the probe may take, filled with half a percent of the CPU time that the
+ * that the probe may take, filled with 0.4 percent of the CPU time that the
  * worker's launching threads use, of which each window takes what its breakpoints
- * have cost.  Half, for the issue's bound is one percent, and what a breakpoint does to
- * caches is not seen when its cost is measured.  Pure.
+ * have cost.  Not the whole percent that it may take: what a breakpoint does to caches is not seen when its cost is
+ * measured, nor is it here what the daemon itself does for a window.  Pure.
  */
 #ifndef _AGENTCG_DUTY_H
 #define _AGENTCG_DUTY_H
 
 #include "util.h"
 
-#define AGENTCG_DUTY_PERMILLE	5
+#define AGENTCG_DUTY_PERMILLE	4
 #define AGENTCG_DUTY_BUDGET	(25 * 1000 * 1000ULL)	/* of a window, in ns of the threads' time */
 #define AGENTCG_DUTY_WINDOW	(250 * 1000 * 1000ULL)	/* it ends then, if its budget has not been spent */
 #define AGENTCG_DUTY_PAUSE	(1000 * 1000 * 1000ULL)	/* at least, between windows */

@@ -57,7 +57,7 @@ struct launches {
 	pthread_mutex_t lock;
 	int wake;			/* eventfd */
 	bool stop;
-	uint64_t cost;			/* 0: not measured yet */
+	struct breakpoint_cost cost;	/* 0: not measured yet */
 	char why[AGENTCG_WHY_MAX];	/* under the lock: why there is no probe, "" if there is */
 	struct target targets[AGENTCG_MAX_PROBED - 1];
 };
@@ -124,6 +124,28 @@ static void say(struct launches *l, struct target *t, bool detached, const char 
 	pthread_mutex_unlock(&l->lock);
 }
 
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* What the breakpoints themselves took is no time of the worker's. */
+static void correct(struct launch_counts *c, const struct breakpoint_cost *cost)
+{
+	c->sum.call_nsec = less(c->sum.call_nsec, c->sum.launches * cost->within);
+	c->sum.wait_nsec = less(c->sum.wait_nsec, c->sum.waits * cost->within);
+	c->sum.host_nsec = less(c->sum.host_nsec, c->sum.launches * (cost->nsec - cost->within));
+}
+
+/* How long the threads would have taken without: those that never sleep were held up by all of it, others by as much less. */
+static uint64_t without(const struct launch_counts *c, const struct breakpoint_cost *cost, uint64_t length, size_t threads)
+{
+	double n = threads ? (double)threads : 1, busy = (double)c->sum.exec_nsec / (double)length / n;
+	double held_up = (double)(c->sum.launches + c->sum.waits) * (double)cost->nsec / n;
+
+	return max_u64(less(length, (uint64_t)(held_up * (busy > 1 ? 1 : busy))), length / 16);
+}
+
 static void take_counts(struct launches *l, struct target *t, uint64_t now)
 {
 	uint32_t slot = (uint32_t)(t - l->targets);
@@ -134,6 +156,8 @@ static void take_counts(struct launches *l, struct target *t, uint64_t now)
 
 	agentcg_window_counts(l->b, slot, &c);
 	t->window.exec_nsec = c.sum.exec_nsec;
+	correct(&c, &l->cost);
+	length = max_u64(without(&c, &l->cost, length, n), 1);
 	halve(t, now);
 	add_counts(&t->recent, &c);
 	t->elapsed += length;
@@ -180,7 +204,7 @@ static void open_window(struct launches *l, struct target *t)
 
 	if (!agentcg_breakpoints_attach(l->b, slot, pids, n, &t->links, why)) {
 		say(l, t, false, why);
-		t->due = t->duty.next = now_nsec() + AGENTCG_DUTY_PAUSE;
+		t->due = now_nsec() + AGENTCG_DUTY_PAUSE;
 		return;
 	}
 	t->window = (struct duty_window){ .began = now_nsec() };
@@ -269,7 +293,7 @@ static uint64_t step_all(struct launches *l)
 		dying = t->dying;
 		if (used && !t->begun) {
 			t->begun = true;
-			agentcg_duty_begin(&t->duty, l->cost, now_nsec());
+			agentcg_duty_begin(&t->duty, l->cost.nsec, now_nsec());
 		}
 		pthread_mutex_unlock(&l->lock);
 		if (!used)
@@ -295,7 +319,7 @@ static int open_breakpoints(struct launches *l)
 	pthread_mutex_lock(&l->lock);
 	snprintf(l->why, sizeof(l->why), "%s", why);
 	if (!r)
-		l->cost = agentcg_breakpoints_cost(l->b);
+		agentcg_breakpoints_cost(l->b, &l->cost);
 	pthread_mutex_unlock(&l->lock);
 	return r;
 }
@@ -393,7 +417,7 @@ uint64_t agentcg_launches_cost(struct launches *l)
 	uint64_t cost;
 
 	pthread_mutex_lock(&l->lock);
-	cost = l->cost;
+	cost = l->cost.nsec;
 	pthread_mutex_unlock(&l->lock);
 	return cost;
 }
