@@ -12,13 +12,14 @@ import statistics
 import subprocess
 import time
 
-from guest import AGENTCG, OUT, eventually, start_daemon
+from guest import AGENTCG, OUT, eventually, read, start_daemon
+from intents_cost import load_module
 
 LOAD = f"{OUT}/tests/bench-workers-load"
 MODEL, STOP = "/scratch/model.gguf", "/run/bench-stop"
 PORT = 8080
 CALLS, CALL_MIB = 16, 40
-TOKENS, PROMPT = 120, "The quick brown fox jumps over the lazy dog."
+TOKENS, PROMPT = 100, "The quick brown fox jumps over the lazy dog."
 SERVER = ["llama-server", "--model", MODEL, "--threads", "2", "--parallel", "1", "--ctx-size", "512", "--port", str(PORT),
           "--no-warmup", "--metrics", "--no-webui", "--cache-ram", "0"]
 # Single bytes are no characters, and what is none is not told: a token of each that comes is wanted.
@@ -81,7 +82,7 @@ class Calls:
             os.unlink(STOP)
         self.calls = [subprocess.Popen([*prefix, LOAD, "hog", str(CALL_MIB), STOP], stdin=subprocess.DEVNULL)
                       for _ in range(CALLS)]
-        time.sleep(5)
+        time.sleep(3)
 
     def end(self):
         """How many of them came to a good end."""
@@ -143,10 +144,17 @@ def beside(engine_prefix, call_prefix):
     return first, tokens, finished / CALLS
 
 
+def status(*what):
+    return json.loads(subprocess.run([AGENTCG, *what, "--json"], check=True, capture_output=True).stdout)
+
+
 def controlled():
+    load_module()
     with open("/run/bench.log", "w") as log:
         daemon = start_daemon(POLICY, log)
     try:
+        if not eventually(120, lambda: "sched_ext" in status("status")["pool"]["scheduler"]):
+            raise SystemExit(f"bench: no CPU scheduler: {read('/run/bench.log')}")
         return beside([AGENTCG, "gpu", "run", "--name", "bench", "--cpus", "2", "--"],
                       [AGENTCG, "run", "--memory", f"{CALL_MIB + 4}Mi", "--"])
     finally:
@@ -165,7 +173,6 @@ SETTINGS = {
 def measure(figures, runs, settings=SETTINGS):
     subprocess.run(["python3", "tests/gpu/model.py", MODEL, "--layers", "2", "--width", "128"],
                    check=True)
-    machine(figures, runs)
     got = {name: [] for name in settings}
     for _ in range(runs):
         for name in settings:
@@ -175,6 +182,7 @@ def measure(figures, runs, settings=SETTINGS):
             print(f"# {name}: first token {first:.0f} ms, then {statistics.median(tokens):.1f} ms, p99 {p99(tokens):.1f} ms "
                   f"({time.monotonic() - began:.0f} s)", flush=True)
     report(figures, got)
+    machine(figures, runs)
 
 
 def report(figures, got):
