@@ -29,6 +29,7 @@ struct habit_store;
 struct history;
 struct kernel;
 struct notes;
+struct pauses;
 struct peer;
 struct scheduler;
 struct session;
@@ -59,6 +60,7 @@ struct manager {
 	uint64_t pool_id;
 	uint64_t pool_max;		/* bytes in force */
 	struct workers *workers;	/* on GPUs */
+	struct pauses *pauses;		/* of sessions that are bound to one; NULL: none was yet */
 
 	struct kernel *kernel;		/* NULL: degraded, for this reason */
 	char reason[AGENTCG_WHY_MAX];
