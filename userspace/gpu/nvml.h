@@ -5,7 +5,8 @@
  * when it is wanted: no driver is a normal state).  No other vendor yet.
  *
  * Calls into the driver can hang when a GPU is lost; all of them are made in a
- * thread, and whoever asks gets the last snapshot with its age.
+ * thread, and whoever asks gets the last snapshot with its age.  A GPU that was seen
+ * once stays in it; as lost, when it is not found any more.
  */
 #ifndef _AGENTCG_NVML_H
 #define _AGENTCG_NVML_H
@@ -33,11 +34,13 @@ struct gpu {
 	char uuid[AGENTCG_GPU_UUID_MAX];
 	char name[64];
 	char pci[20];		/* "0000:65:00.0" */
+	int memory_node;	/* the NUMA node that its own memory is, on machines where it is one; -1 */
 	enum gpu_state state;
+	char error[80];		/* why it is lost */
 	uint64_t memory_total;	/* bytes */
 	uint64_t memory_used;
 	unsigned int busy;	/* percent of the last sampling period in which a kernel ran */
-	struct gpu_process processes[AGENTCG_GPU_PIDS_MAX];
+	struct gpu_process processes[AGENTCG_GPU_PIDS_MAX];	/* that compute, also by MPS, or draw */
 	unsigned int nr_processes;
 };
 
@@ -45,19 +48,25 @@ struct gpus {
 	struct gpu list[AGENTCG_GPUS_MAX];
 	unsigned int nr;
 	uint64_t time_usec;	/* CLOCK_MONOTONIC, when it was taken; 0: never */
-	char reason[AGENTCG_WHY_MAX];	/* why there are none, or why it is old */
+	char reason[AGENTCG_WHY_MAX];	/* why there are none, or why it is old; "" if all is well */
 };
 
 struct nvml;
 
+#define AGENTCG_NVML_HUNG_USEC	(5 * USEC_PER_SEC)	/* a call that takes longer hangs */
+
 /* @library: NULL for libnvidia-ml.so.1.  Never fails for want of a driver. */
 int agentcg_nvml_open(struct nvml **ret, const char *library);
+/* A call that hangs is left to itself. */
 struct nvml *agentcg_nvml_close(struct nvml *n);
 /* Asks for a new snapshot; returns at once.  One asked for while another is under way is that one. */
 void agentcg_nvml_refresh(struct nvml *n);
-/* The last snapshot.  */
+/* The last snapshot. */
 void agentcg_nvml_get(struct nvml *n, struct gpus *ret);
-/* Becomes readable when there is a new one; read it with agentcg_nvml_get(). */
+/*
+ * Becomes readable when there is a new one, and when agentcg_nvml_refresh() finds that the driver hangs; read it with
+ * agentcg_nvml_get().
+ */
 int agentcg_nvml_fd(struct nvml *n);
 
 /* By index ("0") or UUID ("GPU-..."; a unique beginning will do); NULL. */

@@ -83,39 +83,20 @@ static bool is_near(const struct topology *t, size_t core)
 	return node >= 0 && t->nodes[node].kind == NODE_NEAR;
 }
 
-static bool is_had(const struct plan *p, size_t core)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (cpus_intersect(&p->wishes[i].before, &p->t->cores[core].cpus))
-			return true;
-	return false;
-}
-
 /* The one core that tool calls have in any case: CPU 0's, or one with memory beside it. */
-static size_t core_of_calls(const struct plan *p)
+static size_t core_of_calls(const struct topology *t)
 {
-	size_t found = 0;
-	bool any = false;
-
-	if (is_near(p->t, 0))
-		return 0;
-	for (size_t c = 0; c < p->t->nr_cores; c++) {
-		if (!is_near(p->t, c))
-			continue;
-		if (!is_had(p, c))
+	for (size_t c = 0; c < t->nr_cores; c++)
+		if (is_near(t, c))
 			return c;
-		if (!any)
-			found = c;
-		any = true;
-	}
-	return found;
+	return 0;
 }
 
 /* Cores that workers may have in all. */
 static unsigned int set_apart(struct plan *p)
 {
 	unsigned int usable = 0, total = (unsigned int)p->t->nr_cores;
-	size_t apart = core_of_calls(p);
+	size_t apart = core_of_calls(p->t);
 
 	for (size_t c = 0; c < total; c++) {
 		p->owner[c] = c != apart && node_serves(p, p->t->cores[c].node) ? FREE : FOR_CALLS;
@@ -166,8 +147,8 @@ static unsigned int wanted(const struct plan *p, const struct place_wish *w)
 }
 
 /*
- * Fills p->part for those workers whose p->missing is not 0: what of @pool each is due.  Halves and the like go to
- * those who would lose most by rounding.
+ * Fills p->part for those workers whose p->missing is not 0: what of @pool each is due.  What is left by rounding goes to
+ * those who would lose most by it; who runs does not matter here, or the same wishes would not give the same again.
  */
 static void in_proportion(struct plan *p, unsigned int pool)
 {
@@ -183,22 +164,19 @@ static void in_proportion(struct plan *p, unsigned int pool)
 		p->part[i] = sum ? (unsigned int)((uint64_t)p->missing[i] * pool / sum) : 0;
 		left -= p->part[i];
 	}
-	while (left > 0) {
-		uint64_t most = 0;
+	for (; left > 0; left--) {
+		int64_t most = 0;
 		size_t best = 0;
 
-		for (size_t k = 0; k < p->n; k++) {
-			size_t i = p->order[k];
-			uint64_t lost = (uint64_t)p->missing[i] * pool - (uint64_t)p->part[i] * sum;
+		for (size_t i = 0; i < p->n; i++) {
+			int64_t lost = (int64_t)p->missing[i] * pool - (int64_t)(p->part[i] * sum);
 
-			/* One that was rounded up has lost less than nothing. */
-			if ((int64_t)lost > (int64_t)most) {
+			if (lost > most || (lost > 0 && lost == most && p->wishes[i].priority > p->wishes[best].priority)) {
 				most = lost;
 				best = i;
 			}
 		}
 		p->part[best]++;
-		left--;
 	}
 }
 
@@ -270,8 +248,8 @@ static void take(struct plan *p, size_t i, unsigned int nr, int only, bool had)
 	}
 }
 
-/* Of all nodes the one that has most of the cores for which @owner is right; the lowest of equals, or @rather. */
-static int most_at(const struct plan *p, int owner, int rather)
+/* Of all nodes the one that has most of @owner's cores; the lowest of equals. */
+static int most_at(const struct plan *p, int owner)
 {
 	unsigned int count[AGENTCG_NODES_MAX] = {}, most = 0;
 	int node = AGENTCG_NODE_UNKNOWN;
@@ -280,7 +258,7 @@ static int most_at(const struct plan *p, int owner, int rather)
 		if (p->owner[c] == owner)
 			count[p->t->cores[c].node]++;
 	for (int i = 0; i < (int)p->t->nr_nodes; i++)
-		if (count[i] > most || (count[i] && count[i] == most && i == rather)) {
+		if (count[i] > most) {
 			most = count[i];
 			node = i;
 		}
@@ -298,7 +276,7 @@ static void keep(struct plan *p)
 			p->home[i] = node_serves(p, node) ? node : nearest_serving(p, node, false, &(struct cpus){});
 		take(p, i, p->grant[i], -1, true);
 		if (p->home[i] < 0)
-			p->home[i] = most_at(p, (int)i, -1);
+			p->home[i] = most_at(p, (int)i);
 	}
 }
 
@@ -322,7 +300,7 @@ static void take_elsewhere(struct plan *p)
 			if ((p->home[i] < 0) != homeless)
 				continue;
 			if (homeless)
-				p->home[i] = most_at(p, FREE, -1);
+				p->home[i] = most_at(p, FREE);
 			take(p, i, p->grant[i] - p->got[i], -1, false);
 		}
 }
@@ -389,6 +367,15 @@ static void explain(const struct plan *p, size_t i, struct placement *ret)
 		    p->calls_min, p->n, p->n == 1 ? "" : "s", p->n == 1 ? "s" : "");
 }
 
+/* Its memory belongs to its GPU, as long as it has a core there; without a GPU to most of its cores. */
+static int node_of(const struct plan *p, size_t i)
+{
+	for (size_t c = 0; c < p->t->nr_cores && p->wishes[i].node >= 0; c++)
+		if (p->owner[c] == (int)i && p->t->cores[c].node == p->home[i])
+			return p->home[i];
+	return most_at(p, (int)i);
+}
+
 static void tell(const struct plan *p, size_t i, struct placement *ret)
 {
 	*ret = (struct placement){ .node = AGENTCG_NODE_UNKNOWN, .cores = p->got[i] };
@@ -400,7 +387,7 @@ static void tell(const struct plan *p, size_t i, struct placement *ret)
 	for (size_t c = 0; c < p->t->nr_cores; c++)
 		if (p->owner[c] == (int)i)
 			cpus_or(&ret->cpus, &p->t->cores[c].cpus);
-	ret->node = most_at(p, (int)i, p->home[i]);
+	ret->node = node_of(p, i);
 	set_mems(p, &p->wishes[i], ret);
 	explain(p, i, ret);
 }

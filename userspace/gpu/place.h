@@ -55,7 +55,7 @@ struct placement {
 	struct cpus cpus;		/* empty: it cannot be placed, see @why */
 	struct cpus mems;		/* nodes of its memory: @node's, and the nearest ones if it needs more than that has */
 	struct cpus far;		/* nodes for what it offloads */
-	int node;			/* where most of its cores are */
+	int node;			/* its GPUs', or the nearest with cores of it; without a GPU where most of its cores are */
 	unsigned int cores;
 	char why[AGENTCG_WHY_MAX];	/* "4 cores at node 1, where its GPU is" */
 };
