@@ -143,6 +143,10 @@ def snapshot():
     for folder, _, files in os.walk("/sys/devices/system/node"):
         if "nr_hugepages" in files:
             found[f"{folder}/nr_hugepages"] = read(f"{folder}/nr_hugepages")
+    for pid, _, name, _, _, _, flags in threads():
+        # Those of the work queues come and go.
+        if flags & PF_KTHREAD and not flags & PF_NO_SETAFFINITY:
+            found[f"{name} may run on"] = re.search(r"Cpus_allowed_list:\s*(.*)", read(f"/proc/{pid}/status") + "Cpus_allowed_list: ?")[1]
     for irq in os.listdir("/proc/irq"):
         found[f"/proc/irq/{irq}"] = read(f"/proc/irq/{irq}/smp_affinity_list")
     return found
@@ -219,7 +223,7 @@ def measure_moved(tell=print):
     before = pages(process.pid)
     subprocess.run([AGENTCG, "gpu", "attach", "--name", "moved", "--cpus", "1", str(process.pid)], check=True, stdout=subprocess.DEVNULL)
     mems = parse_set(worker("moved")["mems"])
-    eventually(20, lambda: not worker("moved")["moving"])
+    eventually(90, lambda: not worker("moved")["moving"])
     share = on_nodes(process.pid, mems)
     tell(f"# moved from {before} to {pages(process.pid)}, wanted node {mems}")
     if sum(n for node, n in before.items() if node in mems) * 2 > sum(before.values()):

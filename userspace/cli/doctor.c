@@ -47,6 +47,30 @@ static void check_scheduler(struct agentcg_probe *probe, sd_json_variant *pool)
 	}
 }
 
+/* No GPU is a normal state. */
+static void check_gpu_workers(struct agentcg_probe *probe, sd_varlink *link)
+{
+	struct agentcg_finding *f = agentcg_probe_add(probe, "GPU workers");
+	sd_json_variant *answer, *gpus, *workers, *notes;
+	char why[AGENTCG_WHY_MAX];
+
+	if (agentcg_client_call(link, "io.agentcg.gpu.GetWorkers", NULL, &answer, why) < 0) {
+		agentcg_finding_set(f, AGENTCG_LEVEL_LIMITED, "%s", why);
+		return;
+	}
+	gpus = sd_json_variant_by_key(answer, "gpus");
+	workers = sd_json_variant_by_key(answer, "workers");
+	notes = sd_json_variant_by_key(answer, "notes");
+	if (notes && sd_json_variant_elements(notes))
+		agentcg_finding_set(f, AGENTCG_LEVEL_LIMITED, "%s", sd_json_variant_string(sd_json_variant_by_index(notes, 0)));
+	else if (!gpus || !sd_json_variant_elements(gpus))
+		agentcg_finding_set(f, AGENTCG_LEVEL_OK, "can be placed, on cores and memory of their own; no GPU: %s",
+				    agentcg_json_string(answer, "reason") ?: "none is there");
+	else
+		agentcg_finding_set(f, AGENTCG_LEVEL_OK, "can be placed, on cores and memory of their own; %zu GPUs, %zu workers",
+				    sd_json_variant_elements(gpus), workers ? sd_json_variant_elements(workers) : 0);
+}
+
 static void check_daemon(struct agentcg_probe *probe, const char *socket)
 {
 	_cleanup_(sd_varlink_unrefp) sd_varlink *link = NULL;
@@ -70,6 +94,7 @@ static void check_daemon(struct agentcg_probe *probe, const char *socket)
 		agentcg_finding_set(f, AGENTCG_LEVEL_LIMITED, "running, enforcement is %s: %s", enforcement,
 				    reason ?: "it gave no reason");
 	check_scheduler(probe, pool);
+	check_gpu_workers(probe, link);
 }
 
 static int print_json(const struct agentcg_probe *probe)

@@ -13,6 +13,7 @@
 
 /* Processes come while others are being moved; after so many looks none new is expected. */
 #define LOOKS	4
+#define TRIES	3
 
 /* ---- processes ---------------------------------------------------------- */
 
@@ -140,16 +141,18 @@ static void node_mask(const struct cpus *nodes, bool others, unsigned long mask[
 			mask[i / bits] |= 1UL << (i % bits);
 }
 
+/* Pages that are in use just then stay: they are tried again. */
 static int move_pages_of(pid_t pid, const struct cpus *mems)
 {
 	unsigned long from[AGENTCG_NODES_MAX / 8 / sizeof(long)], to[AGENTCG_NODES_MAX / 8 / sizeof(long)];
+	long left = 1;
 
 	node_mask(mems, true, from);
 	node_mask(mems, false, to);
 	/* The kernel counts one bit less. */
-	if (syscall(SYS_migrate_pages, pid, AGENTCG_NODES_MAX + 1, from, to) < 0 && errno != ESRCH)
-		return -errno;
-	return 0;
+	for (int try = 0; left > 0 && try < TRIES; try++)
+		left = syscall(SYS_migrate_pages, pid, AGENTCG_NODES_MAX + 1, from, to);
+	return left < 0 && errno != ESRCH ? -errno : 0;
 }
 
 static int move_group(int group, const struct cpus *mems)

@@ -107,10 +107,10 @@ static bool hands_down(int fd, const char *controller)
 
 static int save(struct slice *s)
 {
-	_cleanup_(sd_json_variant_unrefp) sd_json_variant *list = NULL, *v = NULL;
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *list = NULL, *kthreads = NULL, *v = NULL;
 	char text[AGENTCG_CPUS_TEXT_MAX];
 	_cleanup_free_ char *note = NULL;
-	int r = 0;
+	int r = agentcg_kthreads_build(&s->kthreads, &kthreads);
 
 	for (unsigned int i = 0; r >= 0 && i < s->nr_above; i++)
 		r = sd_json_variant_append_arraybo(&list,
@@ -118,7 +118,7 @@ static int save(struct slice *s)
 			SD_JSON_BUILD_PAIR_UNSIGNED("min", s->above[i].min),
 			SD_JSON_BUILD_PAIR_STRING("exclusive", cpus_format(&s->above[i].exclusive, text)));
 	if (r >= 0)
-		r = sd_json_buildo(&v, SD_JSON_BUILD_PAIR_VARIANT("above", list));
+		r = sd_json_buildo(&v, SD_JSON_BUILD_PAIR_VARIANT("above", list), SD_JSON_BUILD_PAIR_VARIANT("kthreads", kthreads));
 	if (r >= 0)
 		r = sd_json_variant_format(v, 0, &note);
 	return r < 0 ? r : agentcg_cgroup_set_note(s->fd, note);
@@ -145,6 +145,7 @@ static int load(struct slice *s)
 		s->above[i].min = agentcg_json_u64(one, "min");
 		(void)cpus_parse(agentcg_json_string(one, "exclusive") ?: "", &s->above[i].exclusive);
 	}
+	agentcg_kthreads_load(&s->kthreads, sd_json_variant_by_key(v, "kthreads"));
 	return 0;
 }
 
@@ -273,6 +274,7 @@ void agentcg_slice_remove(struct slice *s)
 	(void)agentcg_slice_set_min(s, 0);
 	if (s->can_cpuset && agentcg_slice_set_cpus(s, &none, NULL) < 0)
 		agentcg_log(LOG_WARNING, "cannot give back the CPUs of %s", s->path);
+	agentcg_slice_clear(s);
 	r = agentcg_cgroup_remove(s->above[s->nr_above - 1].fd, AGENTCG_GPU_SLICE);
 	if (r < 0) {
 		agentcg_log(LOG_WARNING, "cannot remove %s: %s", s->path, strerror(-r));
@@ -322,6 +324,20 @@ static void become_partition(struct slice *s)
 	r = agentcg_cgroup_write(s->fd, PARTITION, "root");
 	if (!agentcg_slice_check(s) && r < 0)
 		agentcg_why(0, s->reason, "the kernel does not take the CPUs of workers away from others: %s", strerror(-r));
+}
+
+void agentcg_slice_clear(struct slice *s)
+{
+	static const struct cpus none;
+	const struct cpus *off = s->exclusive ? &s->cpus : &none;
+
+	if (s->fd < 0 || (cpus_empty(off) && !s->kthreads.nr))
+		return;
+	/* First noted, then moved. */
+	if (!cpus_empty(off) && agentcg_kthreads_find(&s->kthreads, off) && save(s) < 0)
+		return;
+	agentcg_kthreads_apply(&s->kthreads, off);
+	(void)save(s);
 }
 
 static int explain(struct slice *s, const struct cpus *cpus, int error, char *why)

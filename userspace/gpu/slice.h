@@ -13,6 +13,7 @@
 #define _AGENTCG_SLICE_H
 
 #include "cpus.h"
+#include "kthreads.h"
 #include "util.h"
 
 #define AGENTCG_GPU_SLICE	"agentcg-gpu.slice"
@@ -36,6 +37,7 @@ struct slice {
 	struct cpus cpus;		/* as written */
 	bool exclusive;			/* the kernel confirms it */
 	uint64_t min;
+	struct kthreads kthreads;	/* that were moved away */
 	char reason[AGENTCG_WHY_MAX];	/* why not all of it is in force */
 };
 
@@ -60,6 +62,8 @@ int agentcg_slice_set_cpus(struct slice *s, const struct cpus *cpus, char *why);
 int agentcg_slice_set_min(struct slice *s, uint64_t bytes);
 /* Whether the partition is still one: CPUs come and go. */
 bool agentcg_slice_check(struct slice *s);
+/* Kernel threads too, those that came meanwhile: off its CPUs, and back on those that it gave back. */
+void agentcg_slice_clear(struct slice *s);
 
 /* A worker's group: made, bound, removed. */
 int agentcg_slice_add(struct slice *s, const char *worker, int *ret_fd);

@@ -47,7 +47,7 @@ int agentcg_worker_save(const struct worker *w)
 			NUMBER("uid", w->uid), NUMBER("pid", (uint64_t)w->pid), NUMBER("role", w->role), NUMBER("priority", w->priority),
 			SD_JSON_BUILD_PAIR_BOOLEAN("adopted", w->adopted),
 			SD_JSON_BUILD_PAIR_BOOLEAN("starting", w->state == WORKER_STARTING),
-			NUMBER("launcher", w->launcher),
+			NUMBER("launcher", w->launcher), NUMBER("beganUSec", w->began_usec),
 			TEXT("from", w->from ?: ""),
 			SD_JSON_BUILD_PAIR_VARIANT("gpus", gpus),
 			NUMBER("cores", w->wish.cores),
@@ -126,6 +126,7 @@ int agentcg_worker_load(struct worker *w)
 	w->adopted = bool_at(v, "adopted");
 	w->state = bool_at(v, "starting") ? WORKER_STARTING : WORKER_RUNNING;
 	w->launcher = agentcg_json_u64(v, "launcher");
+	w->began_usec = agentcg_json_u64(v, "beganUSec");
 	w->memory = agentcg_json_u64(v, "memory");
 	w->huge_pages = agentcg_json_u64(v, "hugePages");
 	w->mps_share = (unsigned int)agentcg_json_u64(v, "mpsShare");

@@ -79,7 +79,7 @@ struct worker {
 	int pidfd;			/* of its first process */
 	pid_t pid;
 	uint64_t launcher;		/* what that executed when it asked to be placed (device and inode) */
-	uint64_t began_usec;		/* CLOCK_MONOTONIC, when this daemon heard of it */
+	uint64_t began_usec;		/* CLOCK_MONOTONIC */
 	bool told;			/* parts have begun */
 	uint64_t min;			/* memory.min in force */
 	struct borrowed_huge huge;

@@ -15,6 +15,8 @@
 #define TICK_USEC		(2 * USEC_PER_SEC)
 /* Whether one that starts has executed its command. */
 #define TICK_STARTING_USEC	(100 * USEC_PER_MSEC)
+/* ... whether new kernel threads came: those that matter are there from the boot on. */
+#define KTHREADS_TICKS		5
 /* A snapshot of the GPUs that is no older is good enough to answer with, and so long one is waited for. */
 #define FRESH_USEC		(1 * USEC_PER_SEC)
 #define ANSWER_USEC		(1 * USEC_PER_SEC)
@@ -156,7 +158,10 @@ static int put(struct workers *ws, const struct placement *places, char *why)
 		if (r < 0)
 			agentcg_why(r, why, "cannot bind worker %s: %s", ws->list[i]->name, strerror(-r));
 	}
-	return r ?: agentcg_slice_set_cpus(&ws->slice, &after, why);
+	if (!r)
+		r = agentcg_slice_set_cpus(&ws->slice, &after, why);
+	agentcg_slice_clear(&ws->slice);
+	return r;
 }
 
 static int place(struct workers *ws, struct place_wish *wishes, struct placement *places, struct placement *before, char *why)
@@ -288,6 +293,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	if (now - ws->looked_usec >= TICK_USEC) {
 		ws->looked_usec = now;
 		check_cpus(ws);
+		if (ws->ticks++ % KTHREADS_TICKS == 0)
+			agentcg_slice_clear(&ws->slice);
 		agentcg_workers_protect(ws);
 		if (ws->nvml)
 			agentcg_nvml_refresh(ws->nvml);
@@ -339,6 +346,13 @@ struct worker *agentcg_workers_of(struct workers *ws, pid_t pid)
 
 /* ---- beginning and end -------------------------------------------------- */
 
+static int compare_age(const void *a, const void *b)
+{
+	const struct worker *x = *(struct worker *const *)a, *y = *(struct worker *const *)b;
+
+	return x->began_usec < y->began_usec ? -1 : x->began_usec > y->began_usec;
+}
+
 /* A group without a record was half-made: whoever was to come into it was not told to go on. */
 static void adopt(struct workers *ws)
 {
@@ -356,6 +370,7 @@ static void adopt(struct workers *ws)
 	}
 	if (dir)
 		closedir(dir);
+	qsort(ws->list, ws->nr, sizeof(ws->list[0]), compare_age);
 	if (agentcg_workers_place(ws, why) < 0)
 		agentcg_log(LOG_WARNING, "GPU workers keep the cores that they have: %s", why);
 	agentcg_workers_protect(ws);

@@ -24,6 +24,7 @@ struct workers {
 	sd_event_source *nvml_source;
 	sd_event_source *tick;
 	uint64_t looked_usec;		/* CLOCK_MONOTONIC */
+	unsigned int ticks;
 	struct worker_asker *askers;	/* of GetWorkers, who wait for a snapshot */
 	struct worker *list[AGENTCG_WORKERS_MAX];
 	unsigned int nr;

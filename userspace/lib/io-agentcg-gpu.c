@@ -128,7 +128,9 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Worker,
 	FIELD_OPT(mpsShare, INT),
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(launches, Launches, SD_VARLINK_NULLABLE),
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(inference, Inference, SD_VARLINK_NULLABLE),
-	SD_VARLINK_DEFINE_FIELD_BY_TYPE(caches, Cache, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE));
+	SD_VARLINK_DEFINE_FIELD_BY_TYPE(caches, Cache, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE),
+	COMMENT("Why no cache is offloaded any more"),
+	FIELD_OPT(offloading, STRING));
 
 static SD_VARLINK_DEFINE_METHOD(StartWorker,
 	COMMENT("Default: made of the command. [A-Za-z0-9][A-Za-z0-9_.-]{0,63}"),
