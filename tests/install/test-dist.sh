@@ -33,21 +33,20 @@ unshare --mount --propagation private bash -c 'umount -R -l /sys/fs/cgroup && ex
 	"$d/agentcgd" --foreground --policy "$d/policy.conf" --history '' --socket "$AGENTCG_SOCKET" </dev/null >"$work/log" 2>&1 &
 daemon=$!
 answers() {
-	local try
-	for try in {1..100}; do
-		! "$d/agentcg" status >/dev/null 2>&1 || return 0
-		kill -0 $daemon || break
-		sleep 0.1
+	local try=0
+	until "$d/agentcg" status >/dev/null 2>&1; do
+		[ $((++try)) -lt 100 ] && kill -0 "$daemon" && sleep 0.1 || break
 	done
+	[ $try -eq 100 ] || ! kill -0 "$daemon" || return 0
 	sed 's/^/# /' "$work/log"
 	return 1
 }
 check "agentcgd runs, without a pool" answers
 says_why() { "$d/agentcg" status | grep "cgroup v2"; }
 check "... and says why there is none" says_why
-foreign() { grep -h '\.so' /proc/$daemon/maps | awk '{ print substr($0, index($0, "/")) }' | grep -v "^$d/lib/" | grep -v 'nvidia\|libcuda' | sort -u || true; }
+foreign() { grep -h '\.so' /proc/"$daemon"/maps | awk '{ print substr($0, index($0, "/")) }' | grep -v "^$d/lib/" | grep -v 'nvidia\|libcuda' | sort -u || true; }
 nothing "it has no library of this machine" foreign
-has_own() { grep -q "$d/lib/libc.so.6" /proc/$daemon/maps; }
+has_own() { grep -q "$d/lib/libc.so.6" /proc/"$daemon"/maps; }
 check "... but its own" has_own
 no_gpu() { "$d/agentcg" gpu status; }
 check "agentcg gpu status" no_gpu
@@ -59,8 +58,8 @@ else
 	skip "a worker is bound" "one CPU is left to tool calls"
 fi
 rc=0
-kill $daemon
-wait $daemon || rc=$?
+kill "$daemon"
+wait "$daemon" || rc=$?
 check "agentcgd ends when it is told" test $rc = 0
 daemon=
 done_testing

@@ -191,7 +191,9 @@ static void begin(struct worker *w)
 		return;
 	w->metrics = p;
 	p->w = w;
-	p->ttft_sec = p->token_sec = p->tokens_per_sec = NAN;
+	p->ttft_sec = NAN;
+	p->token_sec = NAN;
+	p->tokens_per_sec = NAN;
 	p->now = (struct inference){ .queue = NAN, .running = NAN };
 	p->yield = (struct yield){ .level = agentcg_yield_pool_level(w->m), .since_usec = now_usec(CLOCK_MONOTONIC) };
 	if (agentcg_http_new(w->m->event, &p->http) < 0 ||

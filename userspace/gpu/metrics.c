@@ -48,14 +48,22 @@ static const struct {
 static double *value_of(struct metrics *m, enum field field)
 {
 	switch (field) {
-	case RUNNING: return &m->running;
-	case WAITING: return &m->waiting;
-	case TOKENS: return &m->tokens;
-	case TTFT_SUM: return &m->ttft.sum;
-	case TTFT_COUNT: return &m->ttft.count;
-	case TOKEN_SUM: return &m->token.sum;
-	case TOKEN_COUNT: return &m->token.count;
-	case NR_FIELDS: break;
+	case RUNNING:
+		return &m->running;
+	case WAITING:
+		return &m->waiting;
+	case TOKENS:
+		return &m->tokens;
+	case TTFT_SUM:
+		return &m->ttft.sum;
+	case TTFT_COUNT:
+		return &m->ttft.count;
+	case TOKEN_SUM:
+		return &m->token.sum;
+	case TOKEN_COUNT:
+		return &m->token.count;
+	case NR_FIELDS:
+		break;
 	}
 	return NULL;
 }

@@ -147,7 +147,8 @@ int agentcg_mps_start(const char *base, const char *uuid, char *why)
 	if (agentcg_mps_runs(base, uuid)) {
 		if (access(folder(path, base, uuid, ENDING), F_OK) < 0)
 			return 0;
-		return agentcg_why(-EBUSY, why, "MPS of GPU %s ends, and waits for a process that was a worker: end that, or do without --mps-share", uuid);
+		return agentcg_why(-EBUSY, why, "MPS of GPU %s ends, and waits for a process that was a worker: end that, or do without --mps-share",
+				   uuid);
 	}
 	remove_folder(base, uuid);
 	for (size_t i = 0; i < ARRAY_SIZE(subs); i++)

@@ -78,7 +78,7 @@ static void by_tool(void)
 	setenv("PATH", base, 1);
 	tap_ok(agentcg_checkpoint_save(NO_LIBRARY, two, 2, why) == -EOPNOTSUPP && strstr(why, "driver 570"), "without either: %s", why);
 	for (int i = 0; i < 3; i++) {
-		snprintf(path, sizeof(path), "%s/%d", base, (int[]){ 901, 902, 666 }[i]);
+		snprintf(path, sizeof(path), "%s/%d", base, i < 2 ? two[i] : bad[1]);
 		unlink(path);
 	}
 }

@@ -34,7 +34,7 @@ int agentcg_yield_cpu_max_text(const char *before, unsigned int cpus, unsigned i
 	}
 	if (sscanf(before, "%31s %llu", first, &period) < 1 || !period || !cpus)
 		return -EINVAL;
-	quota = (unsigned long long)cpus * period;
+	quota = period * cpus;
 	if (!streq(first, "max")) {
 		char *end;
 		unsigned long long limit = strtoull(first, &end, 10);

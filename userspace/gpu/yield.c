@@ -86,7 +86,8 @@ static bool set_level(struct yield *y, unsigned int level, uint64_t now)
 {
 	y->level = level;
 	y->since_usec = now;
-	y->good = y->bad = 0;
+	y->good = 0;
+	y->bad = 0;
 	return true;
 }
 
@@ -111,7 +112,8 @@ bool agentcg_yield_step(struct yield *y, const struct yield_target *target, cons
 		if (y->good >= GOOD_IN_A_ROW && y->level && may_change)
 			return set_level(y, y->level - 1, now->time_usec);
 	} else if (!isnan(now->ttft_sec) || !isnan(now->token_sec)) {
-		y->good = y->bad = 0;
+		y->good = 0;
+		y->bad = 0;
 	}
 	return false;
 }
