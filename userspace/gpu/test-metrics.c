@@ -53,7 +53,7 @@ static size_t parse(const char *text, struct metrics *ret)
 
 static bool near(double a, double b)
 {
-	return fabs(a - b) < 0x1p-30;
+	return fabs(a - b) < 0.000000001;
 }
 
 static void engines(void)
