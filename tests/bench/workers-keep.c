@@ -569,13 +569,12 @@ static void run(struct engine *e)
 		for (size_t i = 0; i < e->nr; i++) {
 			struct session *s = &e->sessions[i];
 
-			if (s->until <= e->now) {
+			if (s->until <= e->now)
 				end_phase(e, s);
-			} else if (s->phase == PAUSED && s->out && s->out <= e->now) {
+			else if (s->phase == PAUSED && s->out && s->out <= e->now)
 				drop(e, s);
-			} else if (s->phase == PAUSED && s->act <= e->now) {
+			else if (s->phase == PAUSED && s->act <= e->now)
 				put_away(e, s, e->policy->rule == OURS ? !s->drop : true);
-			}
 		}
 		admit(e);
 		if (e->policy->rule == OURS && (e->look || e->now >= e->poll)) {
