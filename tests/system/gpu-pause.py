@@ -128,7 +128,7 @@ def works(engine, link, events):
 
 
 def webhook():
-    end = time.monotonic() + 40
+    end = time.monotonic() + 75   # it is tried again every 30 s at least
     while time.monotonic() < end and not any(e["event"] == "restored" for e in Hook.got):
         time.sleep(0.5)
     names = [e["event"] for e in Hook.got]

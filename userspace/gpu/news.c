@@ -15,7 +15,7 @@
 #define HOOK_TIMEOUT_USEC	(5 * USEC_PER_SEC)
 /* After an error, doubled from one to the next. */
 #define HOOK_WAIT_MIN_USEC	USEC_PER_SEC
-#define HOOK_WAIT_MAX_USEC	(300 * USEC_PER_SEC)
+#define HOOK_WAIT_MAX_USEC	(30 * USEC_PER_SEC)
 
 struct news_watcher {
 	struct news_watcher *next;
