@@ -40,6 +40,10 @@
  * memory if there is room and the engine can, else it is dropped.  For comparison also what an engine does that evicts on
  * demand, the one that has been paused longest first: not a policy that the daemon could carry
  * out, for it takes a look at each request.
+ *
+ * Two things in keep.c were chosen with all of these traces in view, from a few values each and with the first 10 runs: that
+ * what is dropped counts twice, and how far each duration is spread (KEEP_SPREAD, by a factor of 2; with 4 or 6 the ratios to
+ * the best fixed rule are between 0.96 and 1.02 instead of 0.96 and 0.99 where nothing can be offloaded; without, up to 1.5).
  */
 #include <dirent.h>
 #include <math.h>
@@ -569,13 +573,12 @@ static void run(struct engine *e)
 		for (size_t i = 0; i < e->nr; i++) {
 			struct session *s = &e->sessions[i];
 
-			if (s->until <= e->now) {
+			if (s->until <= e->now)
 				end_phase(e, s);
-			} else if (s->phase == PAUSED && s->out && s->out <= e->now) {
+			else if (s->phase == PAUSED && s->out && s->out <= e->now)
 				drop(e, s);
-			} else if (s->phase == PAUSED && s->act <= e->now) {
+			else if (s->phase == PAUSED && s->act <= e->now)
 				put_away(e, s, e->policy->rule == OURS ? !s->drop : true);
-			}
 		}
 		admit(e);
 		if (e->policy->rule == OURS && (e->look || e->now >= e->poll)) {

@@ -5,7 +5,6 @@ import argparse
 import importlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 
@@ -33,22 +32,24 @@ def numa(figures, runs):
 
 
 def keep(figures, runs):
-    """4.3a: the rule for paused caches against others, on a simulated engine, by what the recorded sessions did."""
-    out = json.loads(subprocess.run([f"{OUT}/tests/bench-workers-keep", TRACES, str(max(runs, 5))], check=True, capture_output=True).stdout)
-    rivals = {"keep": "always kept", "drop": "always put away", "ttl": "kept for"}
-    worst = {}
-    for engine in out["engines"]:
-        print(f"# load {engine['load']}, the engine {'offloads' if engine['offloads'] else 'drops'}: " +
-              ", ".join(f"{p['policy']} {statistics.mean(p['cost']):.3g}" for p in engine["policies"]))
-        ours = statistics.mean(next(p for p in engine["policies"] if p["policy"] == "by keep.c")["cost"])
-        for name, begin in rivals.items():
-            # Of the times to live the best for this load, which nobody knows beforehand.
-            best = min(statistics.mean(p["cost"]) for p in engine["policies"] if p["policy"].startswith(begin))
-            worst.setdefault((engine["offloads"], name), []).append(ours / best if best else 1)
-    for (offloads, name), ratios in sorted(worst.items()):
-        text = {"keep": "always keeping", "drop": "always putting away", "ttl": "the best fixed time to live"}[name]
-        figures.add(f"4.3a-{name}{'-offload' if offloads else ''}",
-                    f"cost of keep.c, of {text}, {'offloading' if offloads else 'dropping'}: worst load", ratios, "x", 1, value=max(ratios))
+    """4.3a: the rule for paused caches against fixed ones, on a simulated engine, by what the recorded sessions did."""
+    import workers_cache
+    got, table = workers_cache.keep(TRACES, max(runs, 5))
+    print(table)
+    for id, ratio in sorted(got.items()):
+        how, _, load = id.removeprefix("4.3a-").partition("-")
+        figures.add(id, f"cost of keep.c, of {ratio['best']}: an engine that {how}s, {'load ' + load if load else 'all loads'}",
+                    ratio["runs"], "x", None if load else 1, value=ratio["value"])
+
+
+def cache(figures, runs):
+    """4.3b: a real llama-server whose slot is saved, used by another, and restored."""
+    from intents_cost import whole_daemon
+    daemon = whole_daemon("\n[CPU]\nScheduler=none\n[GPU]\nCache=drop\n")
+    out = subprocess.run([sys.executable, "tests/bench/workers_cache.py", "reuse", "--runs", str(runs)], check=True, stdout=subprocess.PIPE).stdout
+    figures.add("4.3b", "computed anew after a pause, of the tokens held", json.loads(out)["4.3b"], "of 1", 0.05)
+    daemon.terminate()
+    daemon.wait()
 
 
 def part(name):
@@ -56,7 +57,7 @@ def part(name):
 
 
 # What each guest of tests/bench/run measures.
-MACHINES = {"llama": part("workers_llama"), "numa": numa, "keep": keep, "cache": part("workers_cache"), "probe": part("workers_probe")}
+MACHINES = {"llama": part("workers_llama"), "numa": numa, "keep": keep, "cache": cache, "probe": part("workers_probe")}
 
 
 def main():
@@ -66,7 +67,7 @@ def main():
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--machine", choices=MACHINES, required=True, help="what this guest is to measure")
     args = parser.parse_args()
-    figures = Figures(["4.1a", "4.1b", "4.1c", "4.2a", "4.2b", "4.2c", "4.2d", "4.3a-keep", "4.3a-drop", "4.3a-ttl", "4.4a", "4.4b", "4.4c"])
+    figures = Figures(["4.1a", "4.1b", "4.1c", "4.2a", "4.2b", "4.2c", "4.2d", "4.3a-drop", "4.3a-offload", "4.3b", "4.4a", "4.4b", "4.4c"])
     figures.load(args.out)
     MACHINES[args.machine](figures, args.runs)
     figures.write(args.out)

@@ -15,7 +15,7 @@
 #define HOOK_TIMEOUT_USEC	(5 * USEC_PER_SEC)
 /* After an error, doubled from one to the next. */
 #define HOOK_WAIT_MIN_USEC	USEC_PER_SEC
-#define HOOK_WAIT_MAX_USEC	(300 * USEC_PER_SEC)
+#define HOOK_WAIT_MAX_USEC	(30 * USEC_PER_SEC)
 
 struct news_watcher {
 	struct news_watcher *next;
@@ -129,7 +129,7 @@ static int build(const struct news_item *item, uint64_t lost, sd_json_variant **
 	return sd_json_buildo(ret,
 		SD_JSON_BUILD_PAIR_STRING("event", item->event),
 		SD_JSON_BUILD_PAIR_STRING("worker", item->worker),
-		SD_JSON_BUILD_PAIR_CONDITION(item->session != NULL, "session", SD_JSON_BUILD_STRING(item->session)),
+		SD_JSON_BUILD_PAIR_CONDITION(!!item->session, "session", SD_JSON_BUILD_STRING(item->session)),
 		SD_JSON_BUILD_PAIR_CONDITION(item->expected_usec != AGENTCG_NONE, "expectedUSec", SD_JSON_BUILD_UNSIGNED(item->expected_usec)),
 		SD_JSON_BUILD_PAIR_STRING("text", item->text),
 		SD_JSON_BUILD_PAIR_UNSIGNED("timeUSec", now_usec(CLOCK_REALTIME)),

@@ -184,6 +184,15 @@ static void decide(struct cache *c, const struct kv_look *l)
 }
 
 /* Whether the slot still holds what this session left in it. */
+static bool is_there(struct cache *c, const struct kv_look *l)
+{
+	if (l->task == c->task && l->tokens >= c->tokens)
+		return true;
+	c->state = CACHE_DROPPED;
+	agentcg_cache_tell(c, "dropped", "another request has taken slot %d", c->kv.slot);
+	return false;
+}
+
 static void plan(struct cache *c, const struct kv_look *l)
 {
 	if (l->busy && (c->task < 0 || l->task == c->task)) {
@@ -194,12 +203,7 @@ static void plan(struct cache *c, const struct kv_look *l)
 		c->task = l->task;
 		c->tokens = l->tokens;
 	}
-	if (l->task != c->task || l->tokens < c->tokens) {
-		c->state = CACHE_DROPPED;
-		agentcg_cache_tell(c, "dropped", "another request has taken slot %d", c->kv.slot);
-		return;
-	}
-	if (c->tokens && !c->worker->adapter->broken)
+	if (is_there(c, l) && c->tokens && !engine_of(c)->broken)
 		decide(c, l);
 }
 
@@ -209,6 +213,8 @@ static void recomputed(struct cache *c, const char *why)
 {
 	c->state = CACHE_KEPT;
 	agentcg_cache_tell(c, "recomputed", "%s", why);
+	if (c->paused_usec)
+		agentcg_cache_paused(c);
 }
 
 static void saved(struct cache *c, const struct kv_done *done)
@@ -228,7 +234,7 @@ static void saved(struct cache *c, const struct kv_done *done)
 	if (done->usec)
 		e->save_rate = (double)done->bytes * USEC_PER_SEC / (double)done->usec;
 	c->saved = true;
-	act(c, KV_ERASE);
+	look(c, LOOK_SAVED);
 }
 
 static void erased(struct cache *c)
@@ -325,6 +331,8 @@ static void check_restored(struct cache *c, const struct kv_look *l)
 	agentcg_cache_tell(c, "restored", "%llu tokens", (unsigned long long)c->tokens);
 	if (!l->busy)
 		watch(c, l);
+	if (c->paused_usec)
+		agentcg_cache_paused(c);
 }
 
 static void looked(struct cache *c, const struct kv_look *l)
@@ -334,6 +342,10 @@ static void looked(struct cache *c, const struct kv_look *l)
 	case LOOK_PLAN:
 		if (c->paused_usec && c->state == CACHE_KEPT)
 			plan(c, l);
+		break;
+	case LOOK_SAVED:
+		if (is_there(c, l))
+			act(c, KV_ERASE);
 		break;
 	case LOOK_RESTORE:
 		may_restore(c, l);
@@ -357,6 +369,8 @@ static void on_looked(int result, const char *why, const struct kv_look *l, void
 		looked(c, l);
 	else if (c->state == CACHE_RESTORING || c->state == CACHE_OFFLOADED)
 		recomputed(c, why);
+	else if (c->look_for == LOOK_SAVED)
+		failed(c, result, why);
 	else if (c->look_for == LOOK_PLAN && c->paused_usec)
 		wake_in(c, LOOK_MAX_USEC);
 }

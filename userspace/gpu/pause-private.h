@@ -22,6 +22,7 @@ enum cache_state {
 /* What the next look at the engine is for. */
 enum look_for {
 	LOOK_PLAN,
+	LOOK_SAVED,		/* whether it was this session's that was */
 	LOOK_RESTORE,		/* whether it can be */
 	LOOK_RESTORED,		/* whether it was */
 	LOOK_REUSED,		/* whether the next completion used it */

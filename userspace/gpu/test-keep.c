@@ -14,7 +14,7 @@ static const struct keep_view plain = {
 
 static bool near(double a, double b)
 {
-	return fabs(a - b) <= 1e-6 * fmax(1, fabs(b));
+	return fabs(a - b) <= 0.000001 * fmax(1, fabs(b));
 }
 
 static struct keep_plan plan(struct keep_view v, const uint64_t *usec, size_t nr)
@@ -31,11 +31,13 @@ static void test_prices(void)
 	struct keep_view v = plain;
 
 	tap_ok(near(agentcg_keep_second(&v), 1000), "a tenth of the cache for a second is a tenth of what is computed meanwhile");
-	v.waiting = v.lacking = 5000;
+	v.waiting = 5000;
+	v.lacking = 5000;
 	tap_ok(near(agentcg_keep_second(&v), 500), "of others who wait with half as much, half of it");
 	v.waiting = 50000;
 	tap_ok(near(agentcg_keep_second(&v), 5000), "of a large one that lacks little, all of it");
-	v.waiting = v.lacking = 0;
+	v.waiting = 0;
+	v.lacking = 0;
 	tap_ok(agentcg_keep_second(&v) == 0, "of nobody, nothing");
 	v = plain;
 	tap_ok(near(agentcg_keep_away(&v, KEEP_DROP), 21000), "dropped: its tokens, twice, and their room for the second that it takes");
@@ -77,12 +79,14 @@ static void test_plans(void)
 	p = plan(v, alike, 3);
 	tap_ok(p.keep_usec == 21 * SEC, "one that was longer than any before: as without history");
 	v = plain;
-	v.waiting = v.lacking = 0;
+	v.waiting = 0;
+	v.lacking = 0;
 	p = plan(v, longer, 3);
 	tap_ok(p.keep_usec == UINT64_MAX && p.cost == 0, "nobody waits: kept to the end");
 
 	v = plain;
-	v.offload_rate = v.restore_rate = 1e8;
+	v.offload_rate = 1e8;
+	v.restore_rate = 1e8;
 	v.host_free = GIB;
 	p = plan(v, mixed, 4);
 	tap_ok(p.then == KEEP_OFFLOAD && p.keep_usec == 0 && near(p.cost, 200), "cheap to offload: done at once");
@@ -143,7 +147,7 @@ static void test_properties(void)
 			for (size_t j = 0; j < v.durations.nr; j++)
 				if (usec[j] > v.elapsed_usec)
 					least = fmin(least, agentcg_keep_cost(&v, usec[j] + next(&x) % 2 * (next(&x) % usec[j])));
-			worse += p.cost > least * (1 + 1e-9) + 1e-9;
+			worse += p.cost > least * 1.000000001 + 0.000001;
 			wrong += !near(p.cost, agentcg_keep_cost(&v, p.keep_usec));
 		}
 		if (next(&x) % 2) {
