@@ -3,7 +3,8 @@
 # make demo      the main job, on any Debian 12 or later as root
 # make check     all tests
 # make           everything, natively; needs the tools named in README.md
-# make bench-NAME [RUNS=n] [CHECK=1]
+# make bench-NAME [RUNS=n] [CHECK=1]; bench-gpu: on this machine's GPU
+# make dist      a tar file that runs on any x86-64 Linux
 #
 # What is compiled lands in build/; the tests and the demo compile and run in
 # a build root that scripts/root makes there (and boot it with scripts/vm).
@@ -42,7 +43,16 @@ demo: build ; @scripts/demo
 check: build ; @tests/run
 bench-%: build ; @tests/bench/run $* --runs $(or $(RUNS),20) $(if $(CHECK),--check)
 
+# The CUDA worker, where there is a compiler; its programs for old and new GPUs.
+NVCC ?= $(firstword $(shell command -v nvcc) /usr/local/cuda/bin/nvcc)
+gpu-worker: $(O)/gpu-worker
+$(O)/gpu-worker: userspace/gpu/worker.cu
+	@mkdir -p $(@D)
+	$(NVCC) -O2 -std=c++17 -gencode arch=compute_80,code=[sm_80,compute_80] -gencode arch=compute_90,code=sm_90 -Xcompiler -Wall $< -o $@
+bench-gpu: ; @tests/bench/run gpu --runs $(or $(RUNS),3) $(if $(CHECK),--check)
+dist: build ; @scripts/dist
+
 clean: ; rm -rf build/out build/bench
 distclean: clean ; rm -rf build
 
-.PHONY: all module bpf userspace tests install uninstall root build demo check clean distclean
+.PHONY: all module bpf userspace tests install uninstall root build demo check gpu-worker bench-gpu dist clean distclean

@@ -83,7 +83,7 @@ for series in 6.12 7.2 7.3; do
 		skip "the same layout in the module built for $series" "the root has no BTF of that kernel"
 	fi
 done
-for program in memory sched; do
+for program in memory sched gpu; do
 	check "the same layout in $program.bpf.o" same build/out/bpf/$program.bpf.o -F btf
 done
 

@@ -21,6 +21,7 @@
 #include "kernel.h"
 #include "learn.h"
 #include "log.h"
+#include "pause.h"
 #include "program.h"
 #include "record.h"
 #include "session.h"
@@ -232,6 +233,7 @@ static void begin(struct call *c, const struct call_grant *granted)
 	c->began_usec = now_usec(CLOCK_REALTIME);
 	if (agentcg_call_adjust(c, granted) < 0)
 		agentcg_log(LOG_WARNING, "a placed call has no grant");
+	agentcg_pause_begin(c);
 }
 
 /* Nothing more comes into it: it ends when it is empty, which may be now. */

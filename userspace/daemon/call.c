@@ -12,6 +12,7 @@
 #include "end.h"
 #include "kernel.h"
 #include "log.h"
+#include "pause.h"
 #include "priority.h"
 #include "record.h"
 #include "scheduler.h"
@@ -319,6 +320,9 @@ int agentcg_call_new(struct session *s, const struct call_birth *birth, struct c
 		return r;
 	}
 	agentcg_scheduler_hint(s->m->scheduler, c);
+	/* One that is placed has not begun yet. */
+	if (!c->placed)
+		agentcg_pause_begin(c);
 	*ret = TAKE_PTR(c);
 	return 0;
 }
@@ -400,6 +404,7 @@ struct call *agentcg_call_free(struct call *c)
 {
 	if (!c)
 		return NULL;
+	agentcg_pause_end(c);
 	drop_slot(c);
 	sd_event_source_disable_unref(c->events);
 	sd_event_source_disable_unref(c->timeout);

@@ -73,6 +73,7 @@ struct call {
 	bool ending;
 	bool oom_told;
 	bool learned;			/* it is in the history */
+	bool pauses;			/* its session's cache waits for it (gpu/pause.h) */
 	uint64_t ending_since;		/* CLOCK_MONOTONIC */
 	sd_event_source *retry;
 	sd_varlink *end_link;		/* who waits for the result */

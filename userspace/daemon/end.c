@@ -13,6 +13,7 @@
 #include "kernel.h"
 #include "learn.h"
 #include "log.h"
+#include "pause.h"
 #include "rerun.h"
 #include "session.h"
 #include "timeleft.h"
@@ -186,6 +187,7 @@ void agentcg_call_end(struct call *c, sd_varlink *link)
 	if (c->ending)
 		return;
 	c->ending = true;
+	agentcg_pause_end(c);
 	agentcg_attachment_forget(c);
 	c->ending_since = now_usec(CLOCK_MONOTONIC);
 	c->timeout = sd_event_source_disable_unref(c->timeout);

@@ -19,6 +19,7 @@
 #include "kernel.h"
 #include "log.h"
 #include "notes.h"
+#include "pause.h"
 #include "peer.h"
 #include "pins.h"
 #include "scheduler.h"
@@ -67,6 +68,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 	if (!m)
 		return NULL;
 	m->stopping = true;
+	m->pauses = agentcg_pauses_free(m->pauses);
 	m->workers = agentcg_workers_free(m->workers);
 	agentcg_attachment_free_all(m);
 	agentcg_watch_remove(m, NULL);

@@ -29,11 +29,13 @@ struct habit_store;
 struct history;
 struct kernel;
 struct notes;
+struct pauses;
 struct peer;
 struct scheduler;
 struct session;
 struct watcher;
 struct workers;
+struct yield_pool;
 
 struct manager {
 	sd_event *event;
@@ -59,6 +61,8 @@ struct manager {
 	uint64_t pool_id;
 	uint64_t pool_max;		/* bytes in force */
 	struct workers *workers;	/* on GPUs */
+	struct yield_pool *yield;	/* what tool calls give up for those */
+	struct pauses *pauses;		/* of sessions that are bound to one; NULL: none was yet */
 
 	struct kernel *kernel;		/* NULL: degraded, for this reason */
 	char reason[AGENTCG_WHY_MAX];

@@ -10,6 +10,7 @@
 #include "cgroup.h"
 #include "kernel.h"
 #include "log.h"
+#include "pause.h"
 #include "priority.h"
 #include "record.h"
 #include "timeleft.h"
@@ -268,6 +269,7 @@ struct session *agentcg_session_free(struct session *s)
 {
 	if (!s)
 		return NULL;
+	agentcg_pause_forget(s);
 	drop_slot(s);
 	agentcg_anchor_drop(s);
 	agentcg_results_clear(&s->results);

@@ -11,6 +11,7 @@
 #include "io-agentcg-gpu.h"
 #include "log.h"
 #include "notes.h"
+#include "pause.h"
 #include "peer.h"
 #include "priority.h"
 #include "session.h"
@@ -219,6 +220,7 @@ static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *use
 		return;
 	agentcg_peer_disconnect(m, link);
 	agentcg_watch_remove(m, link);
+	agentcg_pause_disconnect(m, link);
 	agentcg_admission_forget(m, link);
 	for (uint32_t i = 0; i < m->nr_calls; i++) {
 		struct call *c = m->calls[i];
@@ -266,6 +268,9 @@ static const struct {
 	{ AGENTCG_GPU_METHOD("AttachWorker"), agentcg_method_attach_worker, 10, SPEAKER, ANYWHERE },
 	{ AGENTCG_GPU_METHOD("AdjustWorker"), agentcg_method_adjust_worker, 10, SPEAKER, ANYWHERE },
 	{ AGENTCG_GPU_METHOD("EndWorker"), agentcg_method_end_worker, 1, SPEAKER, ANYWHERE },
+	{ AGENTCG_GPU_METHOD("BindSession"), agentcg_method_bind_session, 1, SPEAKER, IN_POOL },
+	{ AGENTCG_GPU_METHOD("UnbindSession"), agentcg_method_unbind_session, 1, SPEAKER, IN_POOL },
+	{ AGENTCG_GPU_METHOD("WatchWorkers"), agentcg_method_watch_workers, 1, ANYBODY, ANYWHERE },
 	{ AGENTCG_GPU_METHOD("GetWorkers"), agentcg_method_get_workers, 10, ANYBODY, ANYWHERE },
 };
 

@@ -38,6 +38,9 @@ METHOD(attach_worker);
 METHOD(adjust_worker);
 METHOD(end_worker);
 METHOD(get_workers);
+METHOD(bind_session);
+METHOD(unbind_session);
+METHOD(watch_workers);
 
 /* A number that may be absent or null: then *userdata keeps its value. */
 int agentcg_dispatch_u64(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags,

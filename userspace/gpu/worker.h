@@ -34,9 +34,10 @@ struct manager;
 struct mover;
 struct notes;
 struct worker_feed;		/* its threads that feed the GPU, see feed.h */
-struct worker_launch;		/* launch delay, see probe.h */
+struct worker_launch;		/* launch delay, see launches.h */
 struct worker_engine;		/* what its engine offers and holds, see adapter.h */
 struct worker_metrics;		/* what it says of itself, see metrics.h */
+struct worker_share;		/* its GPU memory while it is idle, see checkpoint.h */
 
 enum worker_role {
 	WORKER_BOTH,
@@ -96,6 +97,7 @@ struct worker {
 	struct worker_launch *launch;	/* each NULL: not there */
 	struct worker_engine *adapter;
 	struct worker_metrics *metrics;
+	struct worker_share *share;
 };
 
 struct worker *agentcg_worker_find(struct manager *m, const char *name);
@@ -166,7 +168,7 @@ struct worker_part {
 	int (*build)(struct worker *w, sd_json_variant **object);	/* adds its fields; may be NULL */
 };
 
-extern const struct worker_part agentcg_launch_part;	/* probe.c */
+extern const struct worker_part agentcg_launch_part;	/* launch-part.c */
 extern const struct worker_part agentcg_engine_part;	/* pause.c */
 extern const struct worker_part agentcg_metrics_part;	/* metrics-poll.c */
 extern const struct worker_part agentcg_share_part;	/* mps.c: MPS and checkpoints */

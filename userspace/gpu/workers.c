@@ -8,6 +8,8 @@
 #include "cgroup.h"
 #include "log.h"
 #include "manager.h"
+#include "mps.h"
+#include "yield-pool.h"
 
 /* Threads, usage and CPUs tell nobody when they change. */
 #define TICK_USEC		(2 * USEC_PER_SEC)
@@ -320,6 +322,8 @@ void agentcg_workers_remove(struct workers *ws, struct worker *w)
 		if (ws->list[i] != w)
 			ws->list[n++] = ws->list[i];
 	ws->nr = n;
+	if (w->mps_share)
+		agentcg_mps_sweep(ws->m);
 }
 
 struct worker *agentcg_workers_of(struct workers *ws, pid_t pid)
@@ -394,7 +398,9 @@ int agentcg_workers_open(struct manager *m)
 	ws->m = m;
 	ws->slice.fd = -1;
 	m->workers = ws;
-	r = open_slice(ws);
+	r = agentcg_yield_pool_open(m);
+	if (!r)
+		r = open_slice(ws);
 	if (!r)
 		r = agentcg_topology_read(AGENTCG_SYSFS, &ws->topology);
 	if (r < 0)
@@ -405,6 +411,7 @@ int agentcg_workers_open(struct manager *m)
 	}
 	if (agentcg_slice_adopt(&ws->slice) >= 0)
 		adopt(ws);
+	agentcg_mps_sweep(m);
 	return 0;
 }
 
@@ -429,6 +436,7 @@ struct workers *agentcg_workers_free(struct workers *ws)
 	sd_event_source_disable_unref(ws->nvml_source);
 	while (ws->nr)
 		agentcg_worker_free(ws->list[--ws->nr]);
+	ws->m->yield = agentcg_yield_pool_free(ws->m->yield);
 	agentcg_nvml_close(ws->nvml);
 	agentcg_topology_done(&ws->topology);
 	agentcg_slice_done(&ws->slice);

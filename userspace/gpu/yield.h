@@ -10,9 +10,11 @@
 
 struct inference {
 	uint64_t time_usec;		/* CLOCK_MONOTONIC */
-	double ttft_sec;		/* mean or p95 since the last; NAN: none */
+	double ttft_sec;		/* mean of those since the last; NAN: none */
 	double token_sec;		/* time per token */
-	double queue;			/* requests that wait */
+	double tokens;			/* generated since the last; NAN: unknown */
+	double queue;			/* requests that wait; NAN: unknown */
+	double running;			/* requests under way */
 };
 
 struct yield_target {
@@ -28,7 +30,7 @@ struct yield {
 
 #define AGENTCG_YIELD_MAX	5
 
-/* @ret: why it is so, in a sentence. True: the level has changed. */
+/* @ret: why it is so, in a sentence.  True: the level has changed. */
 bool agentcg_yield_step(struct yield *y, const struct yield_target *target, const struct inference *now, char *why);
 /* At a level: tool calls' cpu.weight and cpu.max in percent of what they would have. */
 unsigned int agentcg_yield_weight(unsigned int level);

@@ -102,6 +102,7 @@ static const struct key {
 	{ SECTION_GPU, "Webhook", KIND_WEBHOOK, POLICY(gpu.webhook) },
 	{ SECTION_GPU, "TTFTTarget", KIND_TIME_NONE, POLICY(gpu.ttft_usec) },
 	{ SECTION_GPU, "TokenTarget", KIND_TIME_NONE, POLICY(gpu.token_usec) },
+	{ SECTION_GPU, "CheckpointAfter", KIND_TIME_NONE, POLICY(gpu.checkpoint_usec) },
 };
 /* What a choice is among, in the order of its enum; each word ends with NUL. */
 static const struct {
@@ -542,6 +543,7 @@ void agentcg_policy_init(struct agentcg_policy *p)
 			.far_nodes = "auto",
 			.ttft_usec = AGENTCG_NONE,
 			.token_usec = AGENTCG_NONE,
+			.checkpoint_usec = AGENTCG_NONE,
 		},
 	};
 }

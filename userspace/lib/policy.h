@@ -73,6 +73,7 @@ struct agentcg_gpu_policy {
 	char webhook[256];		/* "": none */
 	uint64_t ttft_usec;		/* targets; AGENTCG_NONE: none */
 	uint64_t token_usec;
+	uint64_t checkpoint_usec;	/* idle so long, a worker's GPU memory is moved away; AGENTCG_NONE: never */
 };
 
 struct agentcg_policy {

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Figures 4.1: an inference engine beside tool calls that hog CPU and memory.
+
+The guest's CPUs take turns on one CPU of the machine, by instructions. A CPU that has nothing to do gives its turn away, and all others
+become faster. So CPUs that would idle are kept busy (workers-load keep) where an engine is measured alone; what runs on the
+engine's own CPUs, and how often it has to wait there, is what differs. machine() shows that a CPU is as fast in both.
+"""
+import http.client
+import json
+import os
+import statistics
+import subprocess
+import time
+
+from guest import AGENTCG, OUT, eventually, read, start_daemon
+from intents_cost import load_module
+
+LOAD = f"{OUT}/tests/bench-workers-load"
+MODEL, STOP = "/scratch/model.gguf", "/run/bench-stop"
+PORT = 8080
+CALLS, CALL_MIB = 16, 40
+TOKENS, PROMPT = 100, "The quick brown fox jumps over the lazy dog."
+SERVER = ["llama-server", "--model", MODEL, "--threads", "2", "--parallel", "1", "--ctx-size", "512", "--port", str(PORT),
+          "--no-warmup", "--metrics", "--no-webui", "--cache-ram", "0"]
+# Single bytes are no characters, and what is none is not told: a token of each that comes is wanted.
+NO_BYTES = [[token, False] for token in range(259)]
+# The engine's CPUs are node 1's, and tool calls have node 0's, where somebody keeps them apart.
+ENGINE_CPUS, CALL_CPUS = "2-3", ["0", "1"]
+POLICY = "[Pool]\nMemoryMax=480Mi\nReserve=48Mi\n[GPU]\nCallCores=2\n"
+
+
+def bound(*command):
+    return ["taskset", "--cpu-list", ENGINE_CPUS, *command]
+
+
+class Engine:
+    def __init__(self, prefix=()):
+        self.log = open("/run/bench-llama.log", "w+")
+        self.process = subprocess.Popen([*prefix, *SERVER], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        if not eventually(600, self.answers):
+            self.log.seek(0)
+            raise SystemExit(f"bench: llama-server does not answer: {self.log.read()[-2000:]}")
+        self.complete(8)
+
+    def answers(self):
+        link = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+        try:
+            link.request("GET", "/health")
+            return link.getresponse().status == 200
+        except OSError:
+            return False
+
+    def complete(self, tokens):
+        """(ms to the first token, ms of each token after it), by the engine's own clock."""
+        link = http.client.HTTPConnection("127.0.0.1", PORT, timeout=900)
+        link.request("POST", "/completion", json.dumps({
+            "prompt": PROMPT, "n_predict": tokens, "stream": True, "timings_per_token": True, "ignore_eos": True,
+            "cache_prompt": False, "temperature": 0, "logit_bias": NO_BYTES}), {"Content-Type": "application/json"})
+        first, at = None, []
+        for line in link.getresponse():
+            if not line.startswith(b"data: {"):
+                continue
+            timings = json.loads(line[6:]).get("timings")
+            if timings:
+                first = timings["prompt_ms"]
+                at.append((timings["predicted_n"], timings["predicted_ms"]))
+        at = sorted(dict(at).items())
+        if len(at) < tokens - 1:
+            raise SystemExit(f"bench: {len(at)} of {tokens} tokens came")
+        return first, [b[1] - a[1] for a, b in zip(at, at[1:])]
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class Calls:
+    """16 tool calls at once, until they are told to end."""
+
+    def __init__(self, prefix=()):
+        if os.path.exists(STOP):
+            os.unlink(STOP)
+        self.calls = [subprocess.Popen([*prefix, LOAD, "hog", str(CALL_MIB), STOP], stdin=subprocess.DEVNULL)
+                      for _ in range(CALLS)]
+        time.sleep(3)
+
+    def end(self):
+        """How many of them came to a good end."""
+        open(STOP, "w").close()
+        return sum(call.wait() == 0 for call in self.calls)
+
+
+def keep(cpus):
+    return subprocess.Popen([LOAD, "keep", *cpus])
+
+
+def stop(process):
+    process.kill()
+    process.wait()
+
+
+def machine(figures, runs):
+    """How long a fixed loop takes on one of the engine's CPUs beside CPUs kept busy by one task each, and by tool calls."""
+    def spin():
+        return int(subprocess.run([LOAD, "spin", "2", "1500000"], check=True, capture_output=True).stdout)
+
+    other = keep(["3"])
+    kept = keep(CALL_CPUS)
+    time.sleep(1)
+    alone = [spin() for _ in range(2)]
+    stop(kept)
+    idle = spin()
+    calls = Calls(["taskset", "--cpu-list", ",".join(CALL_CPUS)])
+    loaded = [spin() for _ in range(2)]
+    calls.end()
+    stop(other)
+    base = statistics.median(alone)
+    figures.add("4.1-cpu", "a CPU's time for a fixed loop beside tool calls, of beside kept CPUs", [t / base for t in loaded], "x")
+    figures.add("4.1-idle", "... beside idle CPUs (why they are kept busy)", [idle / base], "x")
+
+
+def p99(values):
+    return sorted(values)[int(len(values) * 0.99)]
+
+
+def alone():
+    kept = keep(CALL_CPUS)
+    engine = Engine(bound())
+    try:
+        return (*engine.complete(TOKENS), None)
+    finally:
+        engine.end()
+        stop(kept)
+
+
+def beside(engine_prefix, call_prefix):
+    engine = Engine(engine_prefix)
+    calls = Calls(call_prefix)
+    try:
+        first, tokens = engine.complete(TOKENS)
+    finally:
+        finished = calls.end()
+        engine.end()
+    return first, tokens, finished / CALLS
+
+
+def status(*what):
+    return json.loads(subprocess.run([AGENTCG, *what, "--json"], check=True, capture_output=True).stdout)
+
+
+def controlled():
+    load_module()
+    with open("/run/bench.log", "w") as log:
+        daemon = start_daemon(POLICY, log)
+    try:
+        if not eventually(120, lambda: "sched_ext" in status("status")["pool"]["scheduler"]):
+            raise SystemExit(f"bench: no CPU scheduler: {read('/run/bench.log')}")
+        return beside([AGENTCG, "gpu", "run", "--name", "bench", "--cpus", "2", "--"],
+                      [AGENTCG, "run", "--memory", f"{CALL_MIB + 4}Mi", "--"])
+    finally:
+        daemon.kill()
+        daemon.wait()
+
+
+SETTINGS = {
+    "alone": ("alone on its CPUs", alone),
+    "none": ("no control", lambda: beside((), ())),
+    "taskset": ("taskset for the engine", lambda: beside(bound(), ())),
+    "agentcg": ("agentcg", controlled),
+}
+
+
+def measure(figures, runs, settings=SETTINGS):
+    subprocess.run(["python3", "tests/gpu/model.py", MODEL, "--layers", "2", "--width", "128"],
+                   check=True)
+    got = {name: [] for name in settings}
+    for _ in range(runs):
+        for name in settings:
+            began = time.monotonic()
+            got[name].append(SETTINGS[name][1]())
+            first, tokens, _ = got[name][-1]
+            print(f"# {name}: first token {first:.0f} ms, then {statistics.median(tokens):.1f} ms, p99 {p99(tokens):.1f} ms "
+                  f"({time.monotonic() - began:.0f} s)", flush=True)
+    report(figures, got)
+    machine(figures, runs)
+
+
+def report(figures, got):
+    base = got.pop("alone")
+    p99_alone = statistics.median(p99(tokens) for _, tokens, _ in base)
+    mean_alone = statistics.median(statistics.mean(tokens) for _, tokens, _ in base)
+    first_alone = statistics.median(first for first, _, _ in base)
+    figures.add("4.1-alone", "time per token, alone", [statistics.mean(tokens) for _, tokens, _ in base], "ms")
+    figures.add("4.1-alone-p99", "... p99", [p99(tokens) for _, tokens, _ in base], "ms")
+    figures.add("4.1-alone-first", "... first token", [first for first, _, _ in base], "ms")
+    for name, rounds in got.items():
+        text = SETTINGS[name][0]
+        ours = name == "agentcg"
+        more = "" if ours else f"-{name}"
+        figures.add(f"4.1a{more}", f"time per token, p99, {CALLS} tool calls, of alone: {text}",
+                    [p99(tokens) / p99_alone for _, tokens, _ in rounds], "x", 1.10 if ours else None)
+        figures.add(f"4.1b{more}", "... throughput, of alone", [mean_alone / statistics.mean(tokens) for _, tokens, _ in rounds], "x",
+                    0.95 if ours else None, "higher")
+        figures.add(f"4.1c{more}", "... tool calls that finished", [share for _, _, share in rounds], "of 1",
+                    1 if ours else None, "higher")
+        figures.add(f"4.1d{more}", "... first token, of alone", [first / first_alone for first, _, _ in rounds], "x")

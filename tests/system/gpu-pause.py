@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sessions that pause for tool calls, and the caches of a real llama-server; says what the daemon must do to test-gpu-pause.sh."""
+import http.server
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+sys.path.insert(0, "tests/bench")
+from varlink import Link, check, done, equal  # noqa: E402
+import workers_cache as wc  # noqa: E402
+
+GPU = "io.agentcg.gpu."
+NOBODY = 65534
+WORK = os.environ["WORK"]
+PROMPT = "a" * 200
+
+
+def worker(name):
+    return next((w for w in Link().call(GPU + "GetWorkers")["workers"] if w["name"] == name), None)
+
+
+def kv(name="llm", session="agent"):
+    return next((c["kv"] for c in worker(name)["caches"] if c["session"] == session), None)
+
+
+class Hook(http.server.BaseHTTPRequestHandler):
+    got = []
+
+    def do_POST(self):
+        Hook.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+class Liar(http.server.BaseHTTPRequestHandler):
+    """Between daemon and engine: says of every restore that it was done, and does not do it. Counts what was asked for."""
+    engine, restores, saves = None, 0, 0
+
+    def forward(self, body=None):
+        if "action=save" in self.path:
+            Liar.saves += 1
+        if "action=restore" in self.path:
+            Liar.restores += 1
+            answer = json.dumps({"id_slot": 0, "filename": "x", "n_restored": 10000, "n_read": 1, "timings": {"restore_ms": 1}}).encode()
+        else:
+            request = urllib.request.Request(Liar.engine + self.path, body, {"Content-Type": "application/json"})
+            answer = urllib.request.urlopen(request, timeout=60).read()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def do_GET(self):
+        self.forward()
+
+    def do_POST(self):
+        self.forward(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def log_message(self, *args):
+        pass
+
+
+def serve(handler, port):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def stand_in(name, url):
+    """A worker that looks like llama-server and is served by another: adapters are per worker."""
+    program = os.path.join(WORK, name, "llama-server")
+    os.makedirs(os.path.dirname(program))
+    shutil.copy("/usr/bin/sleep", program)
+    process = subprocess.Popen([wc.AGENTCG, "gpu", "run", "--name", name, "--cpus", "1", "--url", url, "--", program, "1000"],
+                               stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 30
+    while time.monotonic() < end and not (worker(name) and worker(name)["state"] == "running" and worker(name)["engine"] == "llama-server"):
+        time.sleep(0.2)
+    return process
+
+
+def pause(link, events, seconds=20):
+    """A call until its cache is away, or so long; the call, and the event."""
+    call = link.call("BeginCall", session="agent", command=["pytest"])["call"]
+    return call, wc.wait_for(events, "offloaded", "kept", seconds=seconds)
+
+
+def may(link):
+    other = Link(NOBODY)
+    equal("another user binds nothing", other.error(GPU + "BindSession", session="agent", worker="llm"), "PermissionDenied")
+    equal("... and unbinds nothing", other.error(GPU + "UnbindSession", session="agent"), "PermissionDenied")
+    equal("a session that is not there", link.error(GPU + "BindSession", session="none", worker="llm"), "NoSuchSession")
+    equal("a worker that is not there", link.error(GPU + "BindSession", session="agent", worker="none"), "NoSuchWorker")
+    equal("a slot that cannot be", link.error(GPU + "BindSession", session="agent", worker="llm", slot=1 << 40), "InvalidParameter")
+    told = subprocess.run([wc.AGENTCG, "run", "--session", "agent", "--", sys.executable, "-c",
+                           "import sys; sys.path.insert(0, 'tests/system'); from varlink import Link; "
+                           f"print(Link().error('{GPU}BindSession', session='agent', worker='llm', slot=1))"],
+                          capture_output=True, text=True).stdout.strip()
+    equal("a tool call does not say where its session's cache is", told, "InToolCall")
+    mine = Link(NOBODY)
+    mine.call("OpenSession", name="theirs")
+    mine.call(GPU + "BindSession", session="theirs", worker="llm", slot=1)
+    equal("an owner binds", kv(session="theirs"), "kept")
+    mine.call("CloseSession", name="theirs")
+    equal("... until the session ends", kv(session="theirs"), None)
+
+
+def works(engine, link, events):
+    part = wc.reuse(engine, events, link, "agent", PROMPT)
+    check("4.3b: a session that comes back: at most 5 % of what it held is computed anew", part <= 0.05, part)
+    call, event = pause(link, events)
+    equal("paused again: offloaded", event and event["event"], "offloaded")
+    cache = next(c for c in worker("llm")["caches"] if c["session"] == "agent")
+    check("... and shown", cache["kv"] == "offloaded" and cache["slot"] == 0 and cache["pausedUSec"] > 0 and cache["tokens"] > 200, cache)
+    equal("... its slot is empty", engine.tokens(0), 0)
+    link.call("EndCall", call=call)
+    equal("... and restored", wc.wait_for(events, "restored", "recomputed")["event"], "restored")
+    equal("there is one file for it", os.listdir(engine.slots), ["agentcg-0.bin"])
+
+
+def webhook():
+    end = time.monotonic() + 75   # it is tried again every 30 s at least
+    while time.monotonic() < end and not any(e["event"] == "restored" for e in Hook.got):
+        time.sleep(0.5)
+    names = [e["event"] for e in Hook.got]
+    check("a webhook that was dead gets what it missed", "paused" in names and "offloaded" in names and "restored" in names, names)
+    e = next((e for e in Hook.got if e["event"] == "paused"), {})
+    check("... as the watchers do", e.get("worker") == "llm" and e.get("session") == "agent" and e.get("timeUSec"), e)
+
+
+def lies(engine, link, events):
+    Liar.engine = engine.url
+    serve(Liar, 8081)
+    stand_in("liar", "http://127.0.0.1:8081")
+    link.call(GPU + "BindSession", session="agent", worker="liar", slot=0)
+    engine.complete(PROMPT, 0)
+    call, event = pause(link, events)
+    equal("an engine that lies: offloaded", event and event["event"], "offloaded")
+    link.call("EndCall", call=call)
+    event = wc.wait_for(events, "restored", "recomputed")
+    check("its restore is not believed", event["event"] == "recomputed" and "are there" in event["text"], event)
+    check("... which is shown", "nothing is offloaded any more" in worker("liar").get("offloading", ""), worker("liar"))
+    engine.complete(PROMPT, 0)
+    call, event = pause(link, events, seconds=8)
+    link.call("EndCall", call=call)
+    check("... and not tried again", event is None and Liar.saves == 1 and Liar.restores == 1, (event, Liar.saves, Liar.restores))
+    equal("... the cache is kept", kv("liar"), "kept")
+    subprocess.run([wc.AGENTCG, "gpu", "end", "--kill", "liar"], check=True)
+
+
+def truncated(engine, link, events):
+    stand_in("short", engine.url)
+    link.call(GPU + "BindSession", session="agent", worker="short", slot=0)
+    engine.complete(PROMPT, 0)
+    call, event = pause(link, events)
+    equal("another worker: offloaded", event and event["event"], "offloaded")
+    for name in os.listdir(engine.slots):
+        os.truncate(os.path.join(engine.slots, name), 100)
+    link.call("EndCall", call=call)
+    event = wc.wait_for(events, "restored", "recomputed")
+    check("a file that is cut off is not restored", event["event"] == "recomputed" and "restore" in event["text"], event)
+    check("... and nothing is offloaded there any more", worker("short").get("offloading"), worker("short"))
+    subprocess.run([wc.AGENTCG, "gpu", "end", "--kill", "short"], check=True)
+
+
+def hung(engine, link, events):
+    link.call(GPU + "BindSession", session="agent", worker="llm", slot=0)
+    pid = worker("llm")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    begin = time.monotonic()
+    call = link.call("BeginCall", session="agent", command=["pytest"])["call"]
+    time.sleep(7)   # its requests time out
+    link.call("EndCall", call=call)
+    took = time.monotonic() - begin - 7
+    check("an engine that hangs holds up no call", took < 5, took)
+    equal("... and its cache is as it was", kv(), "kept")
+    os.kill(pid, signal.SIGCONT)
+    # What was asked for meanwhile ends.
+    wc.wait_for(events, "resumed", seconds=10)
+    part = wc.reuse(engine, events, link, "agent", PROMPT)
+    check("it goes on: offloaded and restored as before", part <= 0.05, part)
+
+
+def main():
+    engine, link, events = wc.Engine(WORK), Link(), wc.watch()
+    engine.wait()
+    link.call("OpenSession", name="agent")
+    may(link)
+    link.call(GPU + "BindSession", session="agent", worker="llm", slot=0)
+    works(engine, link, events)
+    serve(Hook, 8082)
+    webhook()
+    lies(engine, link, events)
+    truncated(engine, link, events)
+    hung(engine, link, events)
+    equal("the daemon's files are one for each session", os.listdir(engine.slots), ["agentcg-0.bin"])
+    engine.process.kill()
+    os.kill(worker("llm")["pid"], signal.SIGKILL)
+    end = time.monotonic() + 20
+    while worker("llm") and time.monotonic() < end:
+        time.sleep(0.2)
+    check("an engine that crashes: nobody is bound any more", worker("llm") is None)
+    call = link.call("BeginCall", session="agent", command=["true"])["call"]
+    link.call("EndCall", call=call)
+    equal("... and calls go on", link.error("CloseSession", name="agent"), "")
+    done()
+
+
+main()

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What pause.c (events of sessions) and pause-cache.c (what becomes of a cache) share. */
+#ifndef _AGENTCG_PAUSE_PRIVATE_H
+#define _AGENTCG_PAUSE_PRIVATE_H
+
+#include "adapter.h"
+#include "keep.h"
+#include "news.h"
+#include "pause.h"
+#include "predict.h"
+#include "worker.h"
+
+enum cache_state {
+	CACHE_KEPT,
+	CACHE_SAVING,
+	CACHE_ERASING,		/* after it was saved, or to drop it */
+	CACHE_OFFLOADED,
+	CACHE_DROPPED,
+	CACHE_RESTORING,
+};
+
+/* What the next look at the engine is for. */
+enum look_for {
+	LOOK_PLAN,
+	LOOK_SAVED,		/* whether it was this session's that was */
+	LOOK_RESTORE,		/* whether it can be */
+	LOOK_RESTORED,		/* whether it was */
+	LOOK_REUSED,		/* whether the next completion used it */
+};
+
+/* What has been seen of one engine. */
+struct worker_engine {
+	double bytes_per_token, save_rate, restore_rate;
+	bool broken;		/* nothing is saved there any more */
+	unsigned int misses;	/* in a row: restored and not used */
+	char why[AGENTCG_WHY_MAX];
+};
+
+/* A session's cache in a worker. */
+struct cache {
+	struct pauses *ps;
+	struct cache *next;
+	struct session *session;
+	struct worker *worker;
+	struct kv_ref kv;
+	uint64_t tokens;	/* that it holds, or held when it was put away */
+	int64_t task;		/* the last request in its slot, when it was paused; -1: unknown */
+
+	unsigned int calls;	/* that it waits for */
+	uint64_t paused_usec;	/* CLOCK_MONOTONIC; 0: it is not */
+	uint64_t expected_usec;	/* AGENTCG_NONE: unknown */
+	uint64_t longer[AGENTCG_OBSERVATIONS_MAX * KEEP_SPREAD];	/* durations of calls of its kind */
+	size_t nr_longer;
+
+	enum cache_state state;
+	bool saved;		/* of ERASING */
+	enum look_for look_for;
+	struct adapter_job *job;
+	sd_event_source *timer;
+
+	struct kv_look before;	/* the next completion, after it was restored */
+	bool watched;		/* it is */
+	uint64_t watched_until;
+};
+
+struct pauses {
+	struct manager *m;
+	struct http *http;
+	struct news *news;
+	struct cache *caches;
+};
+
+/* Paused, and what its call will probably take is known. */
+void agentcg_cache_paused(struct cache *c);
+void agentcg_cache_resumed(struct cache *c);
+/* Ends what is under way; nobody is told. */
+void agentcg_cache_stop(struct cache *c);
+_printf_(3, 4)
+void agentcg_cache_tell(struct cache *c, const char *event, const char *format, ...);
+
+/* What counters say of a session that held @tokens: 1: they were used again, 0: not, -1: who knows.  Pure. */
+int agentcg_cache_judge(uint64_t tokens, uint64_t computed, uint64_t reused);
+
+#endif
