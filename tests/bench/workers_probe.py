@@ -122,7 +122,7 @@ def storm(seconds):
 def measure(figures, runs):
     means, medians, whole = [], [], []
     for _ in range(runs):
-        f, report, _ = delays(40)
+        f, report, _ = delays(25)
         means.append(error(f["mean"], report["seen"]["mean"]))
         medians.append(error(f["p50"], report["seen"]["p50"]))
         whole.append(error(f["mean"], report["all"]["mean"]))
@@ -131,13 +131,13 @@ def measure(figures, runs):
     figures.add("4.4a-all", "... mean, against all launches, seen or not", whole, "%")
     costs, traps = [], []
     for _ in range(runs):
-        base = statistics.mean(steady(8, BETWEEN, False)[0])
-        got, f, _ = steady(30, BETWEEN, True)
+        base = statistics.mean(steady(4, BETWEEN, False)[0])
+        got, f, _ = steady(20, BETWEEN, True)
         costs.append((1 - statistics.mean(got) / base) * 100)
         traps.append(f["cost"] / 1000)
     figures.add("4.4b", "cost at 10,000 launches a second, of their rate", costs, "%", 1)
     figures.add("4.4b-trap", "... of a launch that is looked at", traps, "us")
-    storms = [storm(15) for _ in range(runs)]
+    storms = [storm(8) for _ in range(runs)]
     figures.add("4.4c", "after a storm: slower than without the probe", [(1 - s["after"] / s["without"]) * 100 for s in storms], "%", 1)
     figures.add("4.4c-lost", "... it lost until the probe was off", [s["lost"] if s["seen"] else 99 for s in storms], "s", 0.1)
     figures.add("4.4c-off", "... which it was, after the storm began", [s["off"] for s in storms], "s")
