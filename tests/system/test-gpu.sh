@@ -29,7 +29,7 @@ untouched() {
 worker() {
 	local name=$1
 	shift
-	[ -p "$work/in" ] || { mkfifo "$work/in"; exec {keep}<>"$work/in"; }
+	[ -p "$work/in" ] || { mkfifo "$work/in"; exec 9<>"$work/in"; }
 	"$agentcg" gpu run --name "$name" "$@" -- "$pages" 48 1 <"$work/in" >"$work/$name.out" 2>"$work/$name.err" &
 	pid=$!
 	eventually 20 grep -q ready "$work/$name.out"
