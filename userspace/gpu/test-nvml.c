@@ -175,13 +175,14 @@ static void lost(struct nvml *n)
 
 static void old(void)
 {
+	const struct gpu_process *p = g.list[0].processes;
 	struct nvml *n;
 
-	set(TWO);
+	set("gpu GPU-1\nprocess compute 100 5000\nprocess compute 101 -\nprocess graphics 102 1\ngpu GPU-2\npci 10000:a5:1f\nnode 3\n");
 	if (agentcg_nvml_open(&n, old_library) < 0)
 		return;
-	tap_ok(look(n) && g.nr == 2 && streq(g.list[1].pci, "10000:a5:1f.0") && g.list[0].nr_processes == 1 &&
-	       g.list[0].processes[0].pid == 100 && g.list[0].processes[0].memory == 5000 && g.list[1].memory_node == -1, "an old driver's functions");
+	tap_ok(look(n) && g.nr == 2 && streq(g.list[1].pci, "10000:a5:1f.0") && g.list[1].memory_node == -1 && g.list[0].nr_processes == 2 &&
+	       p[0].pid == 100 && p[0].memory == 5000 && p[1].pid == 101 && p[1].memory == AGENTCG_NVML_UNKNOWN, "an old driver's functions");
 	agentcg_nvml_close(n);
 }
 
