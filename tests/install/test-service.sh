@@ -38,13 +38,13 @@ slice=/sys/fs/cgroup/system.slice/$scope/agentcg-gpu.slice
 placed() { [ "$(agentcg gpu status --json | jq -r '.workers[0] | "\(.exclusive) \(.state)"')" = 'true running' ] || { agentcg gpu status; cat /tmp/worker.err; return 1; }; }
 for _ in 1 2 3 4 5 6 7 8 9 10; do placed >/dev/null && break || sleep 1; done
 check "a GPU worker has its core for itself" placed
-protected() { [ "$(cat $slice/memory.min "${slice%/*}/memory.min" /sys/fs/cgroup/system.slice/memory.min | uniq)" = 33554432 ]; }
+protected() { [ "$(cat "$slice"/memory.min "${slice%/*}/memory.min" /sys/fs/cgroup/system.slice/memory.min | uniq)" = 33554432 ]; }
 check "... and memory that nobody reclaims" protected
 kill $worker
 wait $worker || true
 given_back() {
-	for _ in 1 2 3 4 5 6 7 8 9 10; do [ -d $slice ] || break; sleep 1; done
-	[ ! -d $slice ] && [ "$(cat /sys/fs/cgroup/system.slice/memory.min)" = 0 ] && [ "$(cat /sys/fs/cgroup/cpuset.cpus.effective)" = 0-1 ]
+	for _ in 1 2 3 4 5 6 7 8 9 10; do [ -d "$slice" ] || break; sleep 1; done
+	[ ! -d "$slice" ] && [ "$(cat /sys/fs/cgroup/system.slice/memory.min)" = 0 ] && [ "$(cat /sys/fs/cgroup/cpuset.cpus.effective)" = 0-1 ]
 }
 check "... and all of it is given back" given_back
 

@@ -26,7 +26,7 @@ Scheduler=none
 X
 start_daemon
 mkfifo "$work/in"
-exec {keep}<>"$work/in"
+exec 9<>"$work/in"
 "$agentcg" gpu run --name w --cpus 1 -- "$pages" 200 0 <"$work/in" >"$work/out" 2>&1 &
 pid=$!
 eventually 60 grep -q ready "$work/out"

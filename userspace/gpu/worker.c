@@ -25,6 +25,9 @@
 /* Memory that is not protected by the byte: what a worker uses changes all the time. */
 #define PROTECT_STEP	(2 * MIB)
 
+/* From the answer to exec. */
+#define BEGIN_USEC	(5 * USEC_PER_SEC)
+
 /* How often pinned memory is counted: some ms for each process. */
 #define PINNED_USEC	(10 * USEC_PER_SEC)
 
@@ -315,11 +318,12 @@ static bool find_engine(struct worker *w)
 	return found;
 }
 
+/* It executes something else than when it asked; or has had time to, should that be the same program. */
 static bool has_begun(const struct worker *w)
 {
-	uint64_t now = program_of(w->pid);
+	uint64_t program = program_of(w->pid);
 
-	return now && now != w->launcher;
+	return program && (program != w->launcher || now_usec(CLOCK_MONOTONIC) - w->began_usec > BEGIN_USEC);
 }
 
 /*
