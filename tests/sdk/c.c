@@ -230,7 +230,7 @@ static void test_commands(void)
 	close(out[1]);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	snprintf(wanted, sizeof(wanted), "0::%s\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n450\n", agentcg_call_cgroup(call));
+	snprintf(wanted, sizeof(wanted), "0::%s\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n950\n", agentcg_call_cgroup(call));
 	same_text("a command is in its call, signals open, first to go where the kernel must kill", rest_of(out[0]), wanted);
 	same_number("... its end", wait_and_close(call, pidfd), 0);
 	same_number("an exit code", wait_and_close(call, SPAWN(call, -1, "sh", "-c", "exit 3")), 3);
