@@ -311,8 +311,6 @@ def refusals():
 
 
 def main():
-    if len(sys.argv) > 2:
-        return tickets()
     refusals()
     s, name = shells()
     piped()

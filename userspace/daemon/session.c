@@ -325,8 +325,7 @@ void agentcg_session_gc(struct session *s)
 	agentcg_manager_write_pool(m);
 }
 
-/* For the reply: who was running, and is about to be killed. */
-static void note_killed(struct session *s, struct call *c)
+void agentcg_session_note_killed(struct call *c, sd_json_variant **list)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
 	char name[AGENTCG_CALL_NAME_MAX];
@@ -336,7 +335,7 @@ static void note_killed(struct session *s, struct call *c)
 	if (sd_json_buildo(&v,
 			   SD_JSON_BUILD_PAIR_STRING("call", agentcg_call_name(c, name)),
 			   SD_JSON_BUILD_PAIR_VARIANT("command", c->command)) >= 0)
-		sd_json_variant_append_array(&s->killed, v);
+		sd_json_variant_append_array(list, v);
 }
 
 void agentcg_session_close(struct session *s, bool all)
@@ -359,7 +358,7 @@ void agentcg_session_close(struct session *s, bool all)
 			detached++;
 			continue;
 		}
-		note_killed(s, c);
+		agentcg_session_note_killed(c, &s->killed);
 		agentcg_call_kill(c, AGENTCG_FATE_CLOSED);
 		agentcg_call_end(c, NULL);
 		/* The end of its last call was the session's. */

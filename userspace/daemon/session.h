@@ -75,6 +75,8 @@ int agentcg_session_publish(struct session *s);
  * detached and run stay, unless @all, and the session goes with the last one.
  */
 void agentcg_session_close(struct session *s, bool all);
+/* For a reply: adds @c to the array @list, a Killed, if something runs in it that is about to be killed. */
+void agentcg_session_note_killed(struct call *c, sd_json_variant **list);
 /* Removes and frees the session if nothing keeps it. */
 void agentcg_session_gc(struct session *s);
 /* Frees the memory only; the group stays. */
