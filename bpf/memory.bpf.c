@@ -206,7 +206,7 @@ __weak int decide(__u32 mine, bool held, struct agentcg_answer *answer __arg_non
 		view.usage = usage_of(s->cgroup_id);
 		view.wanted_above = above.wanted;
 		view.nr_active = s->nr_calls;
-		view.top = !above.any;
+		view.top = !above.any && !(s->flags & AGENTCG_SESSION_YIELDS);
 		sessions_above(session, &above);
 	}
 	agentcg_decide(p, &view, held, answer);

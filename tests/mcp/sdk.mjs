@@ -63,6 +63,21 @@ async function tools(name, client) {
 	equal(`${name}: the budget`, [r.structuredContent.session, r.structuredContent.pool.memoryMax].map((v) => v.name ?? v), [session, 400 * MiB]);
 	equal(`${name}: ... what a command may have`, [r.structuredContent.allowed.memory, r.structuredContent.allowed.pids], [300 * MiB, 200]);
 
+	r = await client.callTool({ name: "see_budget", arguments: { until_free: "1Mi" } });
+	like(`${name}: what is free is not waited for`, r.content[0].text, / are free now\. /);
+	const told = [];
+	const giveUp = new AbortController();
+	const held = spawnSync(agentcg, ["run", "--session", "hog", "--detach", "--json", "--", "sh", "-c",
+		"rm -f /tmp/hog; python3 -c 'import time; x = bytearray(200 << 20); open(\"/tmp/hog\", \"w\"); time.sleep(600)' >/dev/null 2>&1 & " +
+		"while [ ! -e /tmp/hog ]; do sleep 0.2; done"], { encoding: "utf8" });
+	const waiting = client.callTool({ name: "see_budget", arguments: { until_free: "300Mi", within: "9m" } }, undefined, {
+		signal: giveUp.signal, onprogress: (p) => { told.push(p); if (told.length === 2) giveUp.abort("enough"); },
+	});
+	await waiting.then(() => check(`${name}: it waits`, false, held.stderr), () => check(`${name}: it waits until the client gives up`, true));
+	like(`${name}: ... and is told how far it is`, told[0]?.message ?? "", /^[0-9.]+ MiB of 300 MiB are free$/);
+	check(`${name}: ... more each time`, told.length === 2 && told[0].progress < told[1].progress, told);
+	spawnSync(agentcg, ["session", "close", "--kill", "hog"]);
+
 	run(["--memory-max", "32Mi"], "python3", "-c", "x = bytearray(100 << 20)");
 	r = await client.callTool({ name: "explain_last_failure", arguments: {} });
 	if (process.env.NO_RESULTS) {

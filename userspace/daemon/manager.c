@@ -25,6 +25,7 @@
 #include "scope.h"
 #include "session.h"
 #include "size.h"
+#include "user.h"
 #include "watch.h"
 
 /* Where the daemon itself goes in a delegated unit (also DelegateSubgroup=). */
@@ -68,6 +69,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 	m->admission = agentcg_admission_free(m->admission);
 	sd_event_source_disable_unref(m->alerts.source);
 	sd_event_source_disable_unref(m->think.source);
+	agentcg_user_free(m);
 	agentcg_peer_free_all(m);
 	sd_varlink_server_unref(m->server);
 	sd_event_source_disable_unref(m->exit_source);
@@ -369,6 +371,7 @@ int agentcg_manager_reload(struct manager *m, struct notes *notes, char *why)
 			agentcg_adopt_apply(m);
 	}
 	agentcg_scheduler_apply(m->scheduler);
+	agentcg_user_start(m);
 	agentcg_admission_reload(m);
 	return r;
 }

@@ -32,6 +32,7 @@ struct notes;
 struct peer;
 struct scheduler;
 struct session;
+struct user_watch;
 struct watcher;
 
 struct manager {
@@ -84,6 +85,7 @@ struct manager {
 
 	struct watcher *watchers;
 	struct alerts alerts;
+	struct user_watch *users;	/* budgets of users; NULL: none has one */
 	struct think think;
 	struct declarations declared;	/* intents for calls to come */
 };

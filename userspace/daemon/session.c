@@ -13,6 +13,7 @@
 #include "priority.h"
 #include "record.h"
 #include "timeleft.h"
+#include "user.h"
 
 #define RMDIR_RETRY_USEC	(50 * USEC_PER_MSEC)
 
@@ -111,10 +112,11 @@ int agentcg_session_publish(struct session *s)
 	struct agentcg_session v = {
 		.cgroup_id = s->id,
 		.rank = agentcg_rank(s->grant.priority, s->arrival),
-		.budget = s->grant.budget,
+		.budget = agentcg_user_limit(s),
 		.reserve = s->grant.reserve,
 		.requested = s->requested,
 		.nr_calls = s->nr_calls,
+		.flags = s->yields ? AGENTCG_SESSION_YIELDS : 0,
 	};
 
 	if (!s->m->kernel || s->m->adopting)

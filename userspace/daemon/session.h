@@ -44,6 +44,8 @@ struct session {
 	uint32_t calls_ever;		/* numbers the leaves */
 	uint32_t nr_calls;
 	uint64_t requested;		/* sum over its calls */
+	uint64_t others;		/* what its user's other sessions use, or may before it (user.h) */
+	bool yields;			/* some of these are ranked above */
 	struct call *agent;		/* one of them, or NULL */
 	uint32_t nr_waiting;		/* calls that are to begin in it (admission.h) */
 	uint64_t gone;			/* calls that ended, and that wait no longer */

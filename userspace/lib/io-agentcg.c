@@ -61,7 +61,7 @@ static SD_VARLINK_DEFINE_ENUM_TYPE(EventType,
 	SD_VARLINK_DEFINE_ENUM_VALUE(retry),
 	COMMENT("Memory runs short, or does no more: of the pool (call is empty), or in a session (call is its name)"),
 	SD_VARLINK_DEFINE_ENUM_VALUE(pressure),
-	COMMENT("A session (call is its name) uses 80 or 95 % of its budget, or no more"),
+	COMMENT("A session (call is its name), or all of a user together (call is empty), use 80 or 95 % of their budget, or no more"),
 	SD_VARLINK_DEFINE_ENUM_VALUE(budget));
 
 static SD_VARLINK_DEFINE_ENUM_TYPE(Lacks,
@@ -71,7 +71,7 @@ static SD_VARLINK_DEFINE_ENUM_TYPE(Lacks,
 	SD_VARLINK_DEFINE_ENUM_VALUE(after),
 	COMMENT("Its session, its user or the machine has as many calls as may be"),
 	SD_VARLINK_DEFINE_ENUM_VALUE(calls),
-	COMMENT("Memory, of its session's budget"),
+	COMMENT("Memory, of its session's budget or its user's"),
 	SD_VARLINK_DEFINE_ENUM_VALUE(budget),
 	COMMENT("Memory, of the pool"),
 	SD_VARLINK_DEFINE_ENUM_VALUE(memory));
@@ -332,6 +332,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Allowed,
 	COMMENT("Of one session, that may outlive their clients"),
 	FIELD(detachedCalls, INT),
 	FIELD_OPT(sessions, INT),
+	COMMENT("Bytes that all sessions may use together"),
+	FIELD_OPT(budget, INT),
 	COMMENT("In all sessions together"),
 	FIELD_OPT(calls, INT));
 
