@@ -105,7 +105,8 @@ class Server:
     def ask(self, method, **params):
         self.id += 1
         self.send({"jsonrpc": "2.0", "id": self.id, "method": method, "params": params})
-        reply = self.line()
+        while (reply := self.line()) and reply.get("method") == "notifications/progress":
+            pass
         if not reply or reply.get("id") != self.id or reply.get("jsonrpc") != "2.0":
             raise ValueError(f"to {method} it replied {reply}")
         return reply
@@ -322,6 +323,7 @@ def waits(daemon):
     status(1500)
     wait(700, until_free="1Gi")
     wait(701, until_free="1Gi", within="600s")
+    s.ask("ping")
     s.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 700, "reason": "x"}})
     s.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "unknown"}})
     s.send({"jsonrpc": "2.0", "method": "notifications/cancelled"})
