@@ -55,13 +55,13 @@ MemoryMax=400Mi
 [CPU]
 Scheduler=none
 X
-hog first --session first --no-wait
-hog second --session second --no-wait
+hog one --session first --no-wait
+hog two --session second --no-wait
 kill -HUP "$daemon"
-to first 60
-to second 90
-check "without such a budget nobody is held for it" eventually 30 at second 90
-end first second
-is "... and all end well" "$(code first) $(code second)" "0 0"
+to one 60
+to two 90
+check "without such a budget nobody is held for it" eventually 30 at two 90
+end one two
+is "... and all end well" "$(code one) $(code two)" "0 0"
 check "no leaf is left" eventually 10 no_leaves
 done_testing

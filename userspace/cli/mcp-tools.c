@@ -393,7 +393,8 @@ static int see_budget(const struct agentcg_mcp_peer *peer, sd_json_variant *argu
 		return r;
 	room = look_for_room(session, pool);
 	if (wish.bytes > room.ever)
-		return refuse(ret, "until_free: %s is more than this session can ever have: say %s or less", SIZE(wish.bytes), SIZE(room.ever));
+		return refuse(ret, "until_free: %s is more than this session can ever have: say %s or less",
+			      SIZE(wish.bytes), SIZE(room.ever));
 	if (wait && wish.bytes > room.free && wait->waited_usec < wish.within_usec) {
 		wait->total_usec = wish.within_usec;
 		return asprintf(&ret->text, "%s of %s are free", BYTES(room.free), BYTES(wish.bytes)) < 0 ? -ENOMEM : 1;

@@ -77,6 +77,7 @@ void agentcg_pressure_look(const struct call *c, struct pressure *ret)
 	view = (struct agentcg_view){
 		.limit = agentcg_user_limit(s),
 		.usage = session_usage(s),
+		.reserve = s->yields ? pool.step_max : 0,
 		.wanted_above = above.wanted,
 		.nr_active = s->nr_calls,
 		.top = !above.any && !s->yields,
