@@ -434,6 +434,8 @@ class Allowed:
     sessions: Optional[int] = None
     calls: Optional[int] = None
     """In all sessions together."""
+    budget: Optional[int] = None
+    """Bytes that all sessions may use together."""
 
 
 @dataclass(frozen=True)
