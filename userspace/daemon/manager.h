@@ -33,6 +33,7 @@ struct pauses;
 struct peer;
 struct scheduler;
 struct session;
+struct user_watch;
 struct watcher;
 struct workers;
 struct yield_pool;
@@ -91,6 +92,7 @@ struct manager {
 
 	struct watcher *watchers;
 	struct alerts alerts;
+	struct user_watch *users;	/* budgets of users; NULL: none has one */
 	struct think think;
 	struct declarations declared;	/* intents for calls to come */
 };

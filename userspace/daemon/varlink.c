@@ -256,6 +256,7 @@ static const struct {
 	{ AGENTCG_METHOD("AttachProcess"), agentcg_method_attach_process, 1, SPEAKER, IN_POOL },
 	{ AGENTCG_METHOD("AdjustCall"), agentcg_method_adjust_call, 1, SPEAKER, IN_POOL },
 	{ AGENTCG_METHOD("EndCall"), agentcg_method_end_call, 1, SPEAKER, IN_POOL },
+	{ AGENTCG_METHOD("EndGroup"), agentcg_method_end_group, 1, SPEAKER, IN_POOL },
 	{ AGENTCG_METHOD("ClaimCall"), agentcg_method_claim_call, 1, SPEAKER, IN_POOL },
 	{ AGENTCG_METHOD("Release"), agentcg_method_release, 1, SPEAKER, IN_POOL },
 	{ AGENTCG_METHOD("GetStatus"), method_get_status, 10, ANYBODY, ANYWHERE },
