@@ -10,6 +10,8 @@ check "the module is not loaded" eventually 30 unloaded
 policy <<X
 [Pool]
 MemoryMax=400Mi
+[CPU]
+Scheduler=none
 X
 is "doctor without the module: 1" "$(code_of "$agentcg" doctor)" 1
 like "... names it and how to load it" "$(cat "$work/code.out")" "^missing module: .*(modprobe|insmod)"

@@ -8,6 +8,8 @@ load_module
 policy <<X
 [Pool]
 MemoryMax=600Mi
+[CPU]
+Scheduler=none
 X
 is "without a daemon: 125" "$(code_of "$agentcg" run -- true)" 125
 like "... and how to start one" "$(cat "$work/code.err")" "no daemon at .*start it"
