@@ -43,7 +43,7 @@ def cost():
 def let_go():
     s = storm(7)
     check("in a storm it says that it is too dear", s["seen"] and "too dear" in s["figures"]["reason"], s)
-    check(f"within a second ({s['off']:.2f} s)", s["off"] < 1.5, s)
+    check(f"within 1.5 s, of which one may pass before it looks ({s['off']:.2f} s)", s["off"] < 1.5, s)
     check("and the worker is as fast as without", s["after"] > 0.99 * s["without"], s)
 
 

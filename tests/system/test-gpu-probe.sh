@@ -3,5 +3,4 @@
 # The launch probe on a worker whose libcuda keeps its own clock: what it measures, what it costs, that it lets go.
 # vm: --accel icount --memory 1G --timeout 300
 set -u
-. tests/lib/tap.sh
 exec python3 tests/system/gpu_probe.py

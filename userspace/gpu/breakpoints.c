@@ -109,11 +109,11 @@ unsigned int agentcg_breakpoints_attach(struct breakpoints *b, uint32_t slot, co
 		for (int s = 0; s < found; s++)
 			cookies[s] = agentcg_launch_cookie(slot, which[s] < FIRST_WAIT ? AGENTCG_LAUNCH_KERNEL : AGENTCG_LAUNCH_WAIT);
 		r = found > 0 ? put(b, pids[i], path, offsets, cookies, (size_t)found, ret) : found ?: -ENOEXEC;
-		if (r < 0)
+		/* It may have ended meanwhile. */
+		if (r < 0 && r != -ESRCH && r != -ENOENT)
 			agentcg_why(0, why, "cannot probe libcuda.so of process %d: %s", pids[i],
 				    r == -ENOEXEC ? "it has no functions that launch" : strerror(-r));
-		else
-			done++;
+		done += !r;
 	}
 	if (done && !b->nr_attached) {
 		r = watch_wakeups(b, true);

@@ -55,15 +55,17 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Gpu,
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(others, Other, SD_VARLINK_ARRAY));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(Launches,
+	COMMENT("Since it is measured, by their rate in the windows of time in which it is looked"),
 	FIELD(launches, INT),
+	COMMENT("Of those in windows, those before which the thread had been woken or preempted"),
 	FIELD(sampled, INT),
-	COMMENT("From being runnable to the launch"),
+	COMMENT("Of these, from being runnable to the launch"),
 	FIELD_OPT(p50NSec, INT),
 	FIELD_OPT(p99NSec, INT),
-	COMMENT("Total launch and queueing time a second (TKLQT), in ns"),
+	COMMENT("Total launch and queueing time a second (TKLQT), as the host sees it: in launches, and waiting for the GPU"),
 	FIELD_OPT(tklqtNSec, INT),
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(boundBy, BoundBy, 0),
-	COMMENT("Why it is not measured any more"),
+	COMMENT("Why it is not measured now"),
 	FIELD_OPT(reason, STRING));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(Inference,
