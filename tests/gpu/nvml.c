@@ -52,10 +52,22 @@ static struct {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+static void read_process(const char *line, struct gpu *g)
+{
+	struct process *p = &g->processes[g->nr_processes];
+	char kind[16], value[64];
+
+	if (g->nr_processes == PROCESSES_MAX || sscanf(line, "%15s %u %63s", kind, &p->pid, value) != 3)
+		return;
+	p->kind = kind[0];
+	p->memory = value[0] == '-' ? ~0ULL : strtoull(value, NULL, 10);
+	g->nr_processes++;
+}
+
 static void read_line(char *line, struct gpu *g)
 {
-	char key[32] = "", kind[16], value[64];
-	int at = 0;
+	char key[32] = "";
+	int at = 0, read = 1;
 
 	if (sscanf(line, "%31s %n", key, &at) < 1 || key[0] == '#')
 		return;
@@ -75,22 +87,17 @@ static void read_line(char *line, struct gpu *g)
 	if (!strcmp(key, "name"))
 		snprintf(g->name, sizeof(g->name), "%.79s", line);
 	else if (!strcmp(key, "pci"))
-		sscanf(line, "%x:%x:%x", &g->domain, &g->bus, &g->device);
+		read = sscanf(line, "%x:%x:%x", &g->domain, &g->bus, &g->device);
 	else if (!strcmp(key, "memory"))
-		sscanf(line, "%llu %llu", &g->total, &g->used);
+		read = sscanf(line, "%llu %llu", &g->total, &g->used);
 	else if (!strcmp(key, "busy"))
-		sscanf(line, "%u", &g->busy);
+		g->busy = strtoul(line, NULL, 10);
 	else if (!strcmp(key, "node"))
-		sscanf(line, "%d", &g->node);
-	else if (!strcmp(key, "process") && g->nr_processes < PROCESSES_MAX) {
-		struct process *p = &g->processes[g->nr_processes];
-
-		if (sscanf(line, "%15s %u %63s", kind, &p->pid, value) != 3)
-			return;
-		p->kind = kind[0];
-		p->memory = value[0] == '-' ? ~0ULL : strtoull(value, NULL, 10);
-		g->nr_processes++;
-	}
+		g->node = (int)strtol(line, NULL, 10);
+	else if (!strcmp(key, "process"))
+		read_process(line, g);
+	if (read < 1)
+		fprintf(stderr, "AGENTCG_FAKE_NVML: '%s' of %s cannot be read\n", line, key);
 }
 
 /* False: there is no scene, as without a driver. */
@@ -101,7 +108,8 @@ static bool read_scene(void)
 	struct gpu *g = NULL;
 	char line[256];
 
-	scene.nr = scene.nr_rules = 0;
+	scene.nr = 0;
+	scene.nr_rules = 0;
 	if (!f)
 		return false;
 	while (fgets(line, sizeof(line), f)) {

@@ -2,18 +2,22 @@
 /*
  * What is known of engines, and from where:
  *
- * vLLM: `vllm serve MODEL`, `python -m vllm.entrypoints.openai.api_server`; port 8000 on all addresses; /metrics is always there. Its processes are
- *	titled VLLM::APIServer_N, VLLM::EngineCore[_DPn], VLLM::Worker_TPn... (vllm/utils/system_utils.py, set_process_title(), and its callers in
- *	vllm/v1/engine/core.py, vllm/entrypoints/cli/serve.py, vllm/v1/executor/multiproc_executor.py; docs/design/arch_overview.md).
- * SGLang: `python -m sglang.launch_server`, `sglang serve`; port 30000 on 127.0.0.1 (python/sglang/srt/server_args.py); /metrics only with
- *	--enable-metrics. Titles: sglang::scheduler_TPn, sglang::detokenizer, sglang::tokenizer_worker:PID, ... (python/sglang/srt/managers/).
- * TensorRT-LLM: `trtllm-serve [serve] MODEL`, port 8000 on localhost, whose /metrics is JSON and whose /prometheus/metrics is Prometheus' text (its documentation,
- *	commands/trtllm-serve, examples/prometheus_metrics); started by mpirun or trtllm-llmapi-launch on several GPUs. In Triton: `tritonserver`, HTTP at 8000
- *	and metrics at 8002 (--http-port, --metrics-port), with trtllmExecutorWorker and triton_python_backend_stub as helpers.
- * llama-server: port 8080 on 127.0.0.1; /metrics only with --metrics (tools/server/README.md of llama.cpp). `server` in a folder named llama.cpp was its name before.
+ * vLLM: `vllm serve MODEL`, `python -m vllm.entrypoints.openai.api_server`; port 8000 on all addresses; /metrics is always
+ *	there.  Its processes are titled VLLM::APIServer_N, VLLM::EngineCore[_DPn], VLLM::Worker_TPn... (set_process_title() in
+ *	vllm/utils/system_utils.py, its callers in vllm/v1/engine/core.py, vllm/entrypoints/cli/serve.py and
+ *	vllm/v1/worker/utils.py; docs/design/arch_overview.md).
+ * SGLang: `python -m sglang.launch_server`, `sglang serve`; port 30000 on 127.0.0.1 (python/sglang/srt/server_args.py);
+ *	/metrics only with --enable-metrics.  Titles: sglang::scheduler_TPn, sglang::detokenizer, sglang::tokenizer_worker:PID
+ *	and others (setproctitle() in python/sglang/srt/managers/).
+ * TensorRT-LLM: `trtllm-serve [serve] MODEL`, port 8000 on localhost, whose /metrics is JSON and whose /prometheus/metrics is
+ *	Prometheus' text (its documentation, commands/trtllm-serve and examples/prometheus_metrics); started by mpirun or
+ *	trtllm-llmapi-launch on several GPUs.  In Triton: `tritonserver`, HTTP at 8000 and metrics at 8002 (--http-port,
+ *	--metrics-port), with trtllmExecutorWorker and triton_python_backend_stub as helpers.
+ * llama-server: port 8080 on 127.0.0.1; /metrics only with --metrics (tools/server/README.md of llama.cpp).  It was called
+ *	`server` before, in a folder llama.cpp.
  *
- * Titles are set by setproctitle, which overwrites the arguments and, cut to 15 characters, comm; threads that begin later inherit comm, and PyTorch
- * calls its main thread pt_main_thread.
+ * Titles are set by setproctitle, which overwrites the arguments and, cut to 15 characters, comm; threads that begin
+ * later inherit comm, and PyTorch calls its main thread pt_main_thread.
  */
 #include "engine.h"
 
@@ -72,7 +76,8 @@ static const struct {
 
 /* What may stand before an engine's command. */
 static const char *const launchers[] = {
-	"mpirun", "mpiexec", "orterun", "trtllm-llmapi-launch", "numactl", "taskset", "env", "nice", "chrt", "nohup", "setsid", "stdbuf", "uv", "tini",
+	"mpirun", "mpiexec", "orterun", "trtllm-llmapi-launch", "numactl", "taskset", "env", "nice", "chrt", "nohup", "setsid",
+	"stdbuf", "uv", "tini",
 };
 
 static const char *basename_of(const char *path)

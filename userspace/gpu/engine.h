@@ -30,7 +30,10 @@ struct engine_guess {
 	bool helper;		/* a worker or scheduler process of one, not its server; no port */
 };
 
-/* @args: as in /proc/PID/cmdline, @size bytes.  @title: /proc/PID/comm, or NULL.  Pure.  What is only in its environment or a file is not seen. */
+/*
+ * @args: as in /proc/PID/cmdline, @size bytes.  @title: /proc/PID/comm, or NULL.  Pure.  What is only in its environment
+ * or in a file is not seen.
+ */
 void agentcg_engine_guess(const char *args, size_t size, const char *title, struct engine_guess *ret);
 /*
  * Whether a thread of that name (/proc/PID/task/TID/comm) of such an engine launches work on the GPU, or schedules

@@ -16,21 +16,19 @@
 /* How long closing waits for the thread to end by itself. */
 #define CLOSE_USEC	(200 * USEC_PER_MSEC)
 
-typedef struct nvml_device *device_t;
-
 struct api {
 	int (*init)(void);
 	int (*shutdown)(void);
 	const char *(*error_string)(int error);
 	int (*count)(unsigned int *n);
-	int (*device)(unsigned int index, device_t *d);
-	int (*uuid)(device_t d, char *text, unsigned int size);
-	int (*name)(device_t d, char *text, unsigned int size);
-	int (*pci)(device_t d, struct nvml_pci *pci);
-	int (*memory)(device_t d, struct nvml_memory *m);
-	int (*utilization)(device_t d, struct nvml_utilization *u);
-	int (*memory_node)(device_t d, unsigned int *node);
-	int (*processes[3])(device_t d, unsigned int *n, void *list);
+	int (*device)(unsigned int index, struct nvml_device **d);
+	int (*uuid)(struct nvml_device *d, char *text, unsigned int size);
+	int (*name)(struct nvml_device *d, char *text, unsigned int size);
+	int (*pci)(struct nvml_device *d, struct nvml_pci *pci);
+	int (*memory)(struct nvml_device *d, struct nvml_memory *m);
+	int (*utilization)(struct nvml_device *d, struct nvml_utilization *u);
+	int (*memory_node)(struct nvml_device *d, unsigned int *node);
+	int (*processes[3])(struct nvml_device *d, unsigned int *n, void *list);
 	bool processes_v1[3];
 };
 
@@ -191,7 +189,7 @@ static void add_process(struct gpu *g, unsigned int pid, uint64_t memory)
 		g->processes[g->nr_processes++] = (struct gpu_process){ .pid = (pid_t)pid, .memory = memory };
 }
 
-static void read_processes(struct nvml *n, device_t d, int kind, struct gpu *g)
+static void read_processes(struct nvml *n, struct nvml_device *d, int kind, struct gpu *g)
 {
 	_cleanup_free_ void *list = NULL;
 	unsigned int room = AGENTCG_GPU_PIDS_MAX, nr = 0;
@@ -220,7 +218,7 @@ static void read_processes(struct nvml *n, device_t d, int kind, struct gpu *g)
 	}
 }
 
-static void read_state(struct nvml *n, device_t d, struct gpu *g)
+static void read_state(struct nvml *n, struct nvml_device *d, struct gpu *g)
 {
 	struct nvml_utilization busy;
 	struct nvml_memory memory;
@@ -243,7 +241,7 @@ static void read_gpu(struct nvml *n, unsigned int index, struct gpu *g)
 	const struct gpu *before = index < n->last.nr ? &n->last.list[index] : NULL;
 	char uuid[NVML_UUID_MAX] = "", name[NVML_NAME_MAX] = "";
 	struct nvml_pci pci = {};
-	device_t d = NULL;
+	struct nvml_device *d = NULL;
 	int r;
 
 	*g = (struct gpu){ .index = index, .memory_node = -1 };

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is known of memory that a CUDA program pins, from the source of NVIDIA's open kernel modules (kernel-open/ there); none of it was measured with a
- * GPU yet:
+ * What is known of memory that a CUDA program pins, from the source of NVIDIA's open kernel modules (kernel-open/ there);
+ * none of it was measured with a GPU yet:
  *
- * cudaHostAlloc: pages that nvidia.ko allocates without __GFP_ACCOUNT (nvidia/nv-vm.c, nv_compute_gfp_mask()), so no memcg is charged; mapped through
- *	/dev/nvidiactl by vm_insert_page() (nvidia/nv-mmap.c), so smaps counts them in Rss and Pss. Mappings of /dev/nvidia0 and its like are the GPU's own
- *	memory and registers ("io pf"), not the host's; so is what "io" marks of /dev/nvidiactl (peers' registers).
- * cudaHostRegister: the process's own pages, held by get_user_pages() (nvidia/os-mlock.c). Charged like any memory of the process and in no count: neither Locked
- *	nor VmPin. It cannot be told from memory that can be reclaimed, and is missing here.
- * cudaMallocManaged: pages of nvidia-uvm.ko, charged where the kernel exports what that takes (nvidia-uvm/uvm_linux.h, UVM_CGROUP_ACCOUNTING_SUPPORTED), mapped
- *	through /dev/nvidia-uvm.
+ * cudaHostAlloc: pages that nvidia.ko allocates without __GFP_ACCOUNT (nvidia/nv-vm.c, nv_compute_gfp_mask()), so no memcg is
+ *	charged; mapped through /dev/nvidiactl by vm_insert_page() (nvidia/nv-mmap.c), so smaps counts them in Rss and Pss.
+ *	Mappings of /dev/nvidia0 and its like are the GPU's own memory and registers ("io pf"), not the host's; so is what
+ *	"io" marks of /dev/nvidiactl (peers' registers).
+ * cudaHostRegister: the process's own pages, held by get_user_pages() (nvidia/os-mlock.c).  Charged like any memory of the
+ *	process and in no count, neither Locked nor VmPin: it cannot be told from memory that can be reclaimed, and is
+ *	missing here.
+ * cudaMallocManaged: pages of nvidia-uvm.ko, charged where the kernel exports what that takes (nvidia-uvm/uvm_linux.h,
+ *	UVM_CGROUP_ACCOUNTING_SUPPORTED), mapped through /dev/nvidia-uvm.
  * What the driver allocates and does not map (page tables, channels): only in what the machine as a whole lacks.
  *
- * Of the kernel: Locked in smaps is the part of VM_LOCKED mappings that is there, by Pss; VmLck all of their size; VmPin (mm->pinned_vm) is what those
- * who pin for long count there themselves (ib_umem_get(), io_uring, VFIO). Memory that is both locked and pinned is counted twice. Huge pages of shmem
- * are left out, as they are swapped out like small ones.
+ * Of the kernel: Locked in smaps is the part of VM_LOCKED mappings that is there, by Pss; VmLck all of their size; VmPin
+ * (mm->pinned_vm) is what those who pin for long count there themselves (ib_umem_get(), io_uring, VFIO).  Memory that is both
+ * locked and pinned is counted twice.  Huge pages of shmem are left out, as they are swapped out like small ones.
  */
 #include "pinned.h"
 
@@ -59,8 +61,9 @@ static bool has_flag(const char *flags, const char *flag)
 
 static void parse_line(struct parser *p, const char *line)
 {
+	static const char *const keys[] = { "Rss:", "Pss:", "Locked:" };
+	uint64_t *const fields[] = { &p->m.rss, &p->m.pss, &p->m.locked };
 	unsigned long long start, end;
-	uint64_t *field = NULL;
 	const char *path, *rest;
 
 	if (sscanf(line, "%llx-%llx ", &start, &end) == 2) {
@@ -73,18 +76,16 @@ static void parse_line(struct parser *p, const char *line)
 			p->m.kind = MANAGED;
 		return;
 	}
-	if ((rest = startswith(line, "Rss:")))
-		field = &p->m.rss;
-	else if ((rest = startswith(line, "Pss:")))
-		field = &p->m.pss;
-	else if ((rest = startswith(line, "Locked:")))
-		field = &p->m.locked;
-	else if ((rest = startswith(line, "VmFlags:")))
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		rest = startswith(line, keys[i]);
+		if (rest) {
+			p->m.details = true;
+			*fields[i] = strtoull(rest, NULL, 10) * KIB;
+		}
+	}
+	rest = startswith(line, "VmFlags:");
+	if (rest)
 		p->m.io = has_flag(rest, "io");
-	if (!field)
-		return;
-	p->m.details = true;
-	*field = strtoull(rest, NULL, 10) * KIB;
 }
 
 void agentcg_pinned_parse_maps(const char *text, struct pinned *ret)

@@ -293,16 +293,16 @@ static void take_at_home(struct plan *p)
 
 static void take_elsewhere(struct plan *p)
 {
-	for (int homeless = 0; homeless < 2; homeless++)
-		for (size_t k = 0; k < p->n; k++) {
-			size_t i = p->order[k];
+	for (size_t k = 0; k < p->n; k++)
+		if (p->home[p->order[k]] >= 0)
+			take(p, p->order[k], p->grant[p->order[k]] - p->got[p->order[k]], -1, false);
+	for (size_t k = 0; k < p->n; k++) {
+		size_t i = p->order[k];
 
-			if ((p->home[i] < 0) != homeless)
-				continue;
-			if (homeless)
-				p->home[i] = most_at(p, FREE);
-			take(p, i, p->grant[i] - p->got[i], -1, false);
-		}
+		if (p->home[i] < 0)
+			p->home[i] = most_at(p, FREE);
+		take(p, i, p->grant[i] - p->got[i], -1, false);
+	}
 }
 
 static void set_mems(const struct plan *p, const struct place_wish *w, struct placement *ret)
@@ -380,8 +380,9 @@ static void tell(const struct plan *p, size_t i, struct placement *ret)
 {
 	*ret = (struct placement){ .node = AGENTCG_NODE_UNKNOWN, .cores = p->got[i] };
 	if (!p->got[i]) {
-		agentcg_why(0, ret->why, "no core is left for it: tool calls keep %u of the machine's %zu, and %zu workers want the rest; end one, or lower CallCores=",
-			    p->calls_min, p->t->nr_cores, p->n);
+		add(ret->why, "no core is left for it: tool calls keep %u of the machine's %zu, and %zu worker%s want%s the rest; ",
+		    p->calls_min, p->t->nr_cores, p->n, p->n == 1 ? "" : "s", p->n == 1 ? "s" : "");
+		add(ret->why, "end one, or lower CallCores=");
 		return;
 	}
 	for (size_t c = 0; c < p->t->nr_cores; c++)

@@ -30,7 +30,7 @@ static void expect_error(const char *in, int error)
 static void texts(void)
 {
 	expect_text("", "");
-	expect_text(" \n", "");
+	expect_text("\t\n", "");
 	expect_text("0\n", "0");
 	expect_text("0-3,8", "0-3,8");
 	expect_text("0-1", "0-1");
@@ -141,7 +141,7 @@ static bool operations_agree(void)
 /* Any text is parsed or refused; what is parsed comes back the same. */
 static bool garbage_is_handled(void)
 {
-	static const char letters[] = "0123456789,--,  \nx";
+	static const char letters[] = "0123456789,--,\n  x";
 	char text[40], out[AGENTCG_CPUS_TEXT_MAX];
 	struct cpus s = {}, back;
 	int n = rand() % (sizeof(text) - 1), r;

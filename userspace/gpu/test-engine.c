@@ -117,7 +117,8 @@ static bool any_text(void)
 	for (int i = rand() % 12; i > 0; i--)
 		n += sprintf(args + n, "%s", words[rand() % ARRAY_SIZE(words)]) + (size_t)(rand() % 8 != 0);
 	agentcg_engine_guess(args, n, NULL, &g);
-	return g.kind < AGENTCG_NR_ENGINES && g.port <= 65535 && strlen(g.host) < sizeof(g.host) && !(g.helper && g.port) && !(g.metrics && !g.metrics_port);
+	return g.kind < AGENTCG_NR_ENGINES && g.port <= 65535 && strlen(g.host) < sizeof(g.host) && !(g.helper && g.port) &&
+	       !(g.metrics && !g.metrics_port);
 }
 
 int main(void)

@@ -10,14 +10,16 @@
 #include "pinned.h"
 #include "tap.h"
 
-#define PLAIN "Size:               1024 kB\nKernelPageSize:        4 kB\nRss:                 512 kB\nPss:                 256 kB\nPss_Dirty:           0 kB\n"
-#define END(flags) "Locked:                0 kB\nTHPeligible:           0\nVmFlags: " flags " \n"
+#define PLAIN		"Size:               1024 kB\nKernelPageSize:        4 kB\nRss:                 512 kB\n" \
+			"Pss:                 256 kB\nPss_Dirty:           0 kB\n"
+#define END(flags)	"Locked:                0 kB\nTHPeligible:           0\nVmFlags: " flags "\n"
 
 static const char smaps[] =
 	"5583f17f9000-5583f18f9000 r--p 00000000 fe:00 247498                     /usr/bin/head\n" PLAIN END("rd mr mw me")
 	/* mlock()ed: half of it is there */
-	"7f0000000000-7f0000100000 rw-p 00000000 00:00 0 \n"
-	"Size:               1024 kB\nRss:                 512 kB\nPss:                 512 kB\nLocked:              512 kB\nVmFlags: rd wr mr mw me lo ac \n"
+	"7f0000000000-7f0000100000 rw-p 00000000 00:00 0\n"
+	"Size:               1024 kB\nRss:                 512 kB\nPss:                 512 kB\nLocked:              512 kB\n"
+	"VmFlags: rd wr mr mw me lo ac\n"
 	/* registers and memory of the GPU itself */
 	"7f1000000000-7f1001000000 rw-s 00000000 00:06 443                        /dev/nvidia0\n"
 	"Size:              16384 kB\nRss:                   0 kB\nPss:                   0 kB\n" END("rd wr sh mr mw me ms pf io de dd")

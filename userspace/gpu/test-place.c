@@ -9,14 +9,15 @@
 /* Sets of CPUs as text, cores divided by '/', nodes by ';': "0,4/1,5;2,6/3,7;" is two sockets with SMT and a far node. */
 static void machine(struct topology *t, const char *cores)
 {
-	char *text = strdup(cores), *node_rest = text, *node;
+	char *text = strdup(cores), *node, *node_rest;
 
 	*t = (struct topology){ .cores = calloc(256, sizeof(*t->cores)) };
+	node_rest = text;
 	while ((node = strsep(&node_rest, ";"))) {
 		struct node *n = &t->nodes[t->nr_nodes];
 		char *core;
 
-		n->memory = n->free = 8 * GIB;
+		n->memory = 8 * GIB;
 		while ((core = strsep(&node, "/"))) {
 			struct core *c = &t->cores[t->nr_cores];
 
@@ -96,13 +97,15 @@ static void one_worker(void)
 	tap_ok(agentcg_place(&t, &policy, &w, &p, 1) == 0 && is(&p.mems, "0-1"), "more memory than the node has: the next one's too, never the far one's");
 	w = wish(100, 0, "");
 	tap_ok(agentcg_place(&t, &policy, &w, &p, 1) == 0 &&
-	       has(&p, "1-5,7-11", "0", "2 cores at node 0, where its GPU is, 3 at node 1; 5 of the 6 wanted, as tool calls keep 1 and 1 worker shares the rest"),
+	       has(&p, "1-5,7-11", "0", "2 cores at node 0, where its GPU is, 3 at node 1; "
+		   "5 of the 6 wanted, as tool calls keep 1 and 1 worker shares the rest"),
 	       "tool calls keep a core");
 	policy.calls_min = 4;
 	tap_ok(agentcg_place(&t, &policy, &w, &p, 1) == 0 && is(&p.cpus, "1-2,7-8"), "or as many as the policy says");
 	policy.calls_min = 6;
 	tap_ok(agentcg_place(&t, &policy, &w, &p, 1) == -ENOSPC &&
-	       has(&p, "", "", "no core is left for it: tool calls keep 6 of the machine's 6, and 1 workers want the rest; end one, or lower CallCores="),
+	       has(&p, "", "", "no core is left for it: tool calls keep 6 of the machine's 6, and 1 worker wants the rest; "
+		   "end one, or lower CallCores="),
 	       "which may leave nothing");
 	agentcg_topology_done(&t);
 }
@@ -145,7 +148,8 @@ static void several(void)
 	tap_ok(agentcg_place(&t, &policy, w, p, 2) == 0 && is(&p[0].cpus, "5") && is(&p[1].cpus, "4,6"), "it shrinks to one that it has");
 	w[0] = wish(6, 0, "1-3,5-7");
 	w[1] = wish(6, 1, "");
-	tap_ok(agentcg_place(&t, &policy, w, p, 2) == 0 && p[0].cores == 4 && p[1].cores == 3 && is(&p[0].cpus, "1-3,5") && is(&p[1].cpus, "4,6-7"),
+	tap_ok(agentcg_place(&t, &policy, w, p, 2) == 0 && p[0].cores == 4 && p[1].cores == 3 && is(&p[0].cpus, "1-3,5") &&
+	       is(&p[1].cpus, "4,6-7"),
 	       "short: all give up in proportion, and first what is far from their GPU");
 	w[0] = wish(5, 0, "");
 	w[1] = wish(5, 1, "");
@@ -207,18 +211,18 @@ static unsigned int below(unsigned int n)
 
 static void any_machine(struct topology *t)
 {
-	unsigned int threads = 1u << below(3), cpu = 0, cores = 0;
+	unsigned int threads = 1u << below(3), cpu = 0, cores = 0, nr[4];
 	bool apart = below(2);		/* siblings are numbered after all cores */
 
 	*t = (struct topology){ .nr_nodes = 1 + below(4), .cores = calloc(64, sizeof(*t->cores)) };
 	for (unsigned int n = 0; n < t->nr_nodes; n++)
-		cores += t->nodes[n].free = below(5) ? below(9) : 0;
+		cores += nr[n] = below(5) ? below(9) : 0;
 	if (!cores)
-		cores = t->nodes[0].free = 1;
+		cores = ++nr[0];
 	for (unsigned int n = 0; n < t->nr_nodes; n++) {
 		struct node *node = &t->nodes[n];
 
-		for (unsigned int c = 0; c < node->free; c++, cpu++) {
+		for (unsigned int c = 0; c < nr[n]; c++, cpu++) {
 			struct core *core = &t->cores[t->nr_cores++];
 
 			core->node = below(30) ? (int)n : AGENTCG_NODE_UNKNOWN;
@@ -231,8 +235,10 @@ static void any_machine(struct topology *t)
 		node->kind = cpus_empty(&node->cpus) ? node->memory ? below(4) ? NODE_FAR : NODE_DEVICE : NODE_ABSENT :
 			     node->memory ? NODE_NEAR : NODE_EMPTY;
 		node->distance[n] = 10;
-		for (unsigned int m = 0; m < n; m++)
-			node->distance[m] = t->nodes[m].distance[n] = below(5) ? 11 + below(20) : 0;
+		for (unsigned int m = 0; m < n; m++) {
+			node->distance[m] = below(5) ? 11 + below(20) : 0;
+			t->nodes[m].distance[n] = node->distance[m];
+		}
 	}
 }
 
@@ -494,10 +500,12 @@ int main(void)
 	defaults();
 	several();
 	far();
-	for (seed = 0; seed < 20000 && !wrong; seed++) {
+	for (seed = 0; seed < 5000 && !wrong; seed++) {
 		srand(seed);
 		wrong = one_life();
 	}
-	tap_ok(!wrong, "20000 lives of machines (%s%s %u)", wrong ?: "all is well", wrong ? ", seed" : ", seeds below", wrong ? seed - 1 : seed);
+	tap_ok(!wrong, "5000 lives of machines");
+	if (wrong)
+		printf("# not so: %s (seed %u)\n", wrong, seed - 1);
 	return tap_done();
 }

@@ -53,7 +53,8 @@ static void put_node(unsigned int n, const char *cpulist, unsigned long mib, con
 	put(cpulist, "sys/devices/system/node/node%u/cpulist", n);
 	put(distance, "sys/devices/system/node/node%u/distance", n);
 	snprintf(text, sizeof(text),
-		 "Node %u MemTotal:       %lu kB\nNode %u MemFree:        %lu kB\nNode %u MemUsed:        %lu kB\nNode %u FilePages:      %lu kB\n",
+		 "Node %u MemTotal:       %lu kB\nNode %u MemFree:        %lu kB\nNode %u MemUsed:        %lu kB\n"
+		 "Node %u FilePages:      %lu kB\n",
 		 n, mib * 1024, n, mib * 512, n, mib * 512, n, mib * 256);
 	put(text, "sys/devices/system/node/node%u/meminfo", n);
 }
@@ -85,8 +86,10 @@ static void two_sockets(void)
 	put_node(0, "0-1,4-5\n", 1024, "10 21 31\n");
 	put_node(1, "2-3,6-7\n", 2048, "21 10 14\n");
 	put_node(2, "\n", 4096, "31 14 10\n");
-	for (int i = 0; i < 4; i++)
-		put_core("core_cpus_list", (const char *[]){ "0,4\n", "1,5\n", "2,6\n", "3,7\n" }[i]);
+	put_core("core_cpus_list", "0,4\n");
+	put_core("core_cpus_list", "1,5\n");
+	put_core("core_cpus_list", "2,6\n");
+	put_core("core_cpus_list", "3,7\n");
 	r = agentcg_topology_read(sysfs, &t);
 	if (!tap_ok(r == 0, "two sockets and CXL are read"))
 		return;

@@ -227,14 +227,13 @@ static int pci_path(const char *sysfs, const char *pci, const char *file, char p
 
 int agentcg_topology_pci_node(const char *sysfs, const char *pci)
 {
-	char path[PATH_MAX], text[32];
-	int node;
+	char path[PATH_MAX], text[32], *end;
+	long node;
 
 	if (pci_path(sysfs, pci, "numa_node", path) < 0 || read_text(text, sizeof(text), "%s", path) < 0)
 		return AGENTCG_NODE_UNKNOWN;
-	if (sscanf(text, "%d", &node) != 1 || node < 0 || node >= AGENTCG_NODES_MAX)
-		return AGENTCG_NODE_UNKNOWN;
-	return node;
+	node = strtol(text, &end, 10);
+	return end == text || node < 0 || node >= AGENTCG_NODES_MAX ? AGENTCG_NODE_UNKNOWN : (int)node;
 }
 
 static void closedirp(DIR **d)
@@ -271,9 +270,9 @@ int agentcg_topology_pci_irqs(const char *sysfs, const char *pci, unsigned int *
 	n = read_text(text, sizeof(text), "%s", path);
 	if (n < 0)
 		return (int)n;
-	if (max > 0 && sscanf(text, "%u", &irqs[0]) == 1 && irqs[0] > 0)
-		nr = 1;
-	return (int)nr;
+	if (max > 0)
+		irqs[nr] = (unsigned int)strtoul(text, NULL, 10);
+	return max > 0 && irqs[0] > 0;
 }
 
 int agentcg_topology_nearest(const struct topology *t, int node, enum node_kind kind)
