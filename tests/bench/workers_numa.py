@@ -223,9 +223,10 @@ def measure_moved(tell=print):
     before = pages(process.pid)
     subprocess.run([AGENTCG, "gpu", "attach", "--name", "moved", "--cpus", "1", str(process.pid)], check=True, stdout=subprocess.DEVNULL)
     mems = parse_set(worker("moved")["mems"])
-    eventually(90, lambda: not worker("moved")["moving"])
+    begin = time.monotonic()
+    eventually(90, lambda: on_nodes(process.pid, mems) >= 99)
     share = on_nodes(process.pid, mems)
-    tell(f"# moved from {before} to {pages(process.pid)}, wanted node {mems}")
+    tell(f"# moved from {before} to {pages(process.pid)}, wanted node {mems}, in {time.monotonic() - begin:.1f} s")
     if sum(n for node, n in before.items() if node in mems) * 2 > sum(before.values()):
         share = 0   # it was there before: nothing was moved
     stop(process)

@@ -31,6 +31,23 @@ check "enforcement is by the kernel" enforced
 user_run() { setpriv --reuid 1 --regid 1 --clear-groups agentcg run -- true; }
 check "an ordinary user may run something too" user_run
 
+# Below the scope the cores of a worker are a partition all the same, and memory is protected all the way up.
+agentcg gpu run --name w --cpus 1 --memory 32Mi -- sleep 300 2>/tmp/worker.err &
+worker=$!
+slice=/sys/fs/cgroup/system.slice/$scope/agentcg-gpu.slice
+placed() { [ "$(agentcg gpu status --json | jq -r '.workers[0] | "\(.exclusive) \(.state)"')" = 'true running' ] || { agentcg gpu status; cat /tmp/worker.err; return 1; }; }
+for _ in 1 2 3 4 5 6 7 8 9 10; do placed >/dev/null && break || sleep 1; done
+check "a GPU worker has its core for itself" placed
+protected() { [ "$(cat "$slice"/memory.min "${slice%/*}/memory.min" /sys/fs/cgroup/system.slice/memory.min | uniq)" = 33554432 ]; }
+check "... and memory that nobody reclaims" protected
+kill $worker
+wait $worker || true
+given_back() {
+	for _ in 1 2 3 4 5 6 7 8 9 10; do [ -d "$slice" ] || break; sleep 1; done
+	[ ! -d "$slice" ] && [ "$(cat /sys/fs/cgroup/system.slice/memory.min)" = 0 ] && [ "$(cat /sys/fs/cgroup/cpuset.cpus.effective)" = 0-1 ]
+}
+check "... and all of it is given back" given_back
+
 removal_refused() { ! scripts/install --remove; }
 check "removal is refused while the daemon runs" removal_refused
 check "agentcgd.service stops" systemctl stop agentcgd

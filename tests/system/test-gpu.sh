@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # GPU workers without a GPU: placed, alone on their cores, moved, resized, ended; what is given back however they or the daemon end.
-# vm: --cpus 4 --numa 640,640,256/0 --timeout 420
+# vm: --cpus 4 --numa 640,640,256/0 --timeout 900
 set -u
 . tests/system/lib.sh
 
@@ -29,7 +29,7 @@ untouched() {
 worker() {
 	local name=$1
 	shift
-	[ -p "$work/in" ] || { mkfifo "$work/in"; exec {keep}<>"$work/in"; }
+	[ -p "$work/in" ] || { mkfifo "$work/in"; exec 9<>"$work/in"; }
 	"$agentcg" gpu run --name "$name" "$@" -- "$pages" 48 1 <"$work/in" >"$work/$name.out" 2>"$work/$name.err" &
 	pid=$!
 	eventually 20 grep -q ready "$work/$name.out"
@@ -124,8 +124,76 @@ echo 0 >/sys/devices/system/cpu/cpu3/online
 moved() { [ "$(workers '.workers[0] | "\(.cpus) \(.exclusive)"')" = "$1" ]; }
 check "a CPU of it goes offline: it gets another" eventually 15 moved "1-2 true"
 echo 1 >/sys/devices/system/cpu/cpu3/online
-check "... and goes back when that comes" eventually 15 moved "2-3 true"
+back() { [ "$(workers .callCpus)" = 0,3 ] && moved "1-2 true"; }
+check "... and keeps it when that comes back, which tool calls have now" eventually 15 back
 gpu end --kill stays
 eventually 10 no_workers
 nothing "... and nothing is left" untouched
+kill_daemon TERM
+
+# ---- GPUs, those of a library that stands for NVIDIA's (tests/gpu); one is where a device of the guest is
+irqs_of() { find "$device/msi_irqs" -type f -printf '%f\n' 2>/dev/null; }
+for device in /sys/bus/pci/devices/*; do
+	[ "$(basename "$(readlink "$device/driver")")" = virtio-pci ] && compgen -G "$device/virtio*/virtio-ports" >/dev/null && break
+done
+echo 1 >"$device/numa_node"
+# gpus LINE...: what the driver says of the first from now on
+gpus() {
+	local address=${device##*/}
+	{
+		printf 'gpu GPU-11111111-0000\nname Fake H100\npci %s\nbusy 37\n' "${address%.*}"
+		printf '%s\n' "$@"
+		printf 'gpu GPU-22222222-0000\npci 0:7f:0\n'
+	} >"$work/gpus.new"
+	mv "$work/gpus.new" "$work/gpus"
+}
+gpus
+policy <<X
+[Pool]
+MemoryMax=400Mi
+[CPU]
+Scheduler=none
+[GPU]
+MoveInterrupts=yes
+X
+LD_LIBRARY_PATH=$out/tests/gpu AGENTCG_FAKE_NVML=$work/gpus start_daemon
+traces >"$work/before"
+is "GPUs are seen, and where they are" "$(workers '[.gpus[] | "\(.index) \(.name) \(.node) \(.busy) \(.lost)"] | join(", ")')" \
+	"0 Fake H100 1 37 false, 1 Fake GPU null 0 false"
+is "what is executed sees its GPU alone" "$(gpu run --gpu 0 --mps-share 40 -- sh -c 'echo $CUDA_VISIBLE_DEVICES $CUDA_MPS_ACTIVE_THREAD_PERCENTAGE')" \
+	"GPU-11111111-0000 40"
+eventually 10 no_workers
+worker first --gpu GPU-1111 --cpus 1
+eventually 10 state first running
+like "a worker is where its GPU is" "$(workers '.workers[0] | "\(.node) \(.placement)"')" "^1 1 core at node 1"
+like "... which people see" "$(gpu status)" "^ *0 +first +unknown +both +[23] +1 "
+on_cores() {
+	local irq
+	for irq in $(irqs_of); do
+		[ "$(cat /proc/irq/"$irq"/smp_affinity_list)" = "$(workers '.workers[0].cpus')" ] && return
+	done
+	return 1
+}
+check "interrupts of its GPU go there" on_cores
+sleep 300 &
+other=$!
+gpus "process compute $other 1048576" "process compute $pid -"
+like "another process on the GPU is told" "$(sleep 1.1; gpu status)" "GPU 0: process $other is no worker"
+is "... the worker's is none" "$(workers '[.gpus[0].others[].pid] | join(" ")')" "$other"
+kill $other
+
+gpus "error * 15"
+check "the GPU is lost: so says its worker" eventually 15 state first gpu_lost
+like "... and why" "$(gpu status)" "first: .*; GPU GPU-11111111-0000 is lost: .+"
+is "... it is given to nobody" "$(code_of "$agentcg" gpu run --gpu 0 -- true)" 125
+is "... others start" "$(code_of "$agentcg" gpu run --gpu 1 --name second -- true)" 0
+gpus
+check "it is back: the worker runs" eventually 15 state first running
+gpus "hang nvmlDeviceGetMemoryInfo 60"
+sleep 2
+is "the driver hangs: the daemon answers" "$(timeout 5 "$agentcg" gpu status --json | jq -r '.workers[0].name')" first
+gpus
+gpu end --kill first
+check "it ends" eventually 10 no_workers
+nothing "... and nothing is left, nor its interrupts elsewhere" untouched
 done_testing

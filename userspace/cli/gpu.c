@@ -209,17 +209,15 @@ static bool parse_mask(const char *text, unsigned long *mask, size_t bits)
 }
 
 /* Where no group does: all that is executed and allocated from here on. */
-static int bind_myself(sd_json_variant *answer)
+static void bind_myself(sd_json_variant *answer)
 {
 	const char *cpus = agentcg_json_string(answer, "cpus") ?: "", *mems = agentcg_json_string(answer, "mems") ?: "";
 	unsigned long mask[1024 / 8 / sizeof(long)];
 
-	if (*cpus && (!parse_mask(cpus, mask, 1024) || syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask) < 0))
-		return -errno;
-	/* A machine without NUMA has nothing to choose. */
-	if (*mems && parse_mask(mems, mask, 1024) && syscall(SYS_set_mempolicy, 2 /* MPOL_BIND */, mask, 1025) < 0 && errno != ENOSYS)
-		return -errno;
-	return 0;
+	if (*cpus && parse_mask(cpus, mask, 1024) && syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask) < 0)
+		agentcg_say("it may run on any CPU, not on %s alone: %s", cpus, strerror(errno));
+	if (*mems && parse_mask(mems, mask, 1024) && syscall(SYS_set_mempolicy, 2 /* MPOL_BIND */, mask, 1025) < 0)
+		agentcg_say("its memory may come from any node, not from %s alone: %s", mems, strerror(errno));
 }
 
 static int set_environment(sd_json_variant *list)
@@ -254,11 +252,8 @@ static int run(struct gpu_options *o, char **command)
 	if (agentcg_open_link(o->socket, &link) || ask(link, "io.agentcg.gpu.StartWorker", parameters, &answer))
 		return EXIT_LAUNCHER;
 	bind = sd_json_variant_by_key(answer, "bindYourself");
-	if (bind && sd_json_variant_is_boolean(bind) && sd_json_variant_boolean(bind)) {
-		r = bind_myself(answer);
-		if (r < 0)
-			agentcg_say("cannot bind to CPUs %s: %s", agentcg_json_string(answer, "cpus") ?: "", strerror(-r));
-	}
+	if (bind && sd_json_variant_is_boolean(bind) && sd_json_variant_boolean(bind))
+		bind_myself(answer);
 	if (set_environment(sd_json_variant_by_key(answer, "environment")) < 0)
 		return EXIT_LAUNCHER;
 	execvp(command[0], command);

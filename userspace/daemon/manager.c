@@ -232,8 +232,8 @@ static int make_pool(struct manager *m, bool must)
 
 	if (!must && is_denied(r))
 		return agentcg_why(r, m->pool_reason, r == -EOPNOTSUPP ?
-			"cgroup v2 has no memory and pids controllers here: cgroup v1 has them (boot with systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all)" :
-			"the cgroup tree may not be changed from here (%s): start it outside of the container, or with its cgroups writable",
+			"cgroup v2 has no memory and pids controllers here: cgroup v1 has them (boot with cgroup_no_v1=all)" :
+			"the cgroup tree may not be changed from here (%s): start it outside of the container, or make its cgroups writable",
 			strerror(-r));
 	if (r < 0) {
 		agentcg_log(LOG_ERR, "cannot hand controllers down from the group %s/: %s. "
@@ -300,7 +300,7 @@ int agentcg_manager_open_pool(struct manager *m, const char *root)
 	if (!r)
 		r = leave_root(m);
 	if (!r)
-		r = make_pool(m, root != NULL);
+		r = make_pool(m, !!root);
 	return r && *m->pool_reason ? no_pool(m) : r;
 }
 

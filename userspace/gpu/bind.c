@@ -12,8 +12,10 @@
 #include "topology.h"
 
 /* Processes come while others are being moved; after so many looks none new is expected. */
-#define LOOKS	4
-#define TRIES	3
+#define LOOKS		4
+/* What holds a page (reclaim, compaction, I/O) lets it go soon. */
+#define TRIES		5
+#define TRY_USEC	(50 * USEC_PER_MSEC)
 
 /* ---- processes ---------------------------------------------------------- */
 
@@ -150,7 +152,7 @@ static int move_pages_of(pid_t pid, const struct cpus *mems)
 	node_mask(mems, true, from);
 	node_mask(mems, false, to);
 	/* The kernel counts one bit less. */
-	for (int try = 0; left > 0 && try < TRIES; try++)
+	for (int try = 0; left > 0 && try < TRIES; try++, usleep(TRY_USEC))
 		left = syscall(SYS_migrate_pages, pid, AGENTCG_NODES_MAX + 1, from, to);
 	return left < 0 && errno != ESRCH ? -errno : 0;
 }

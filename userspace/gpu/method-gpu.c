@@ -88,10 +88,11 @@ static bool read_role(sd_varlink *link, const char *text, enum worker_role *to, 
 
 static bool read_url(sd_varlink *link, const char *text, char to[AGENTCG_WORKER_URL_MAX], int *ret)
 {
-	const char *host = text ? startswith(text, "http://") : NULL;
+	const char *host;
 
 	if (!text)
 		return true;
+	host = startswith(text, "http://") ?: startswith(text, "https://");
 	if (host && *host && *host != '/' && strlen(text) < AGENTCG_WORKER_URL_MAX && !strpbrk(host, " \t\n\"<>@")) {
 		strcpy(to, text);
 		/* Paths are added to it. */
@@ -160,7 +161,7 @@ static bool read_gpus(sd_varlink *link, struct workers *ws, sd_json_variant *nam
 		}
 		if (gpu->state == GPU_LOST) {
 			*ret = sd_varlink_errorbo(link, AGENTCG_GPU_ERROR("NoSuchGpu"), SD_JSON_BUILD_PAIR_STRING("gpu", name),
-				SD_JSON_BUILD_PAIR_STRING("reason", "it is lost: it fell off the bus, or needs a reset"));
+				SD_JSON_BUILD_PAIR_STRING("reason", *gpu->error ? gpu->error : "it is lost"));
 			return false;
 		}
 		add_gpu(wish, gpu);

@@ -17,12 +17,19 @@
 #include "log.h"
 #include "manager.h"
 #include "notes.h"
+#include "pinned.h"
 #include "session.h"
 #include "size.h"
 #include "workers.h"
 
 /* Memory that is not protected by the byte: what a worker uses changes all the time. */
 #define PROTECT_STEP	(2 * MIB)
+
+/* From the answer to exec. */
+#define BEGIN_USEC	(5 * USEC_PER_SEC)
+
+/* How often pinned memory is counted: some ms for each process. */
+#define PINNED_USEC	(10 * USEC_PER_SEC)
 
 /* For the kernel to end what was killed: it frees gigabytes. */
 #define KILL_USEC	(10 * USEC_PER_SEC)
@@ -294,7 +301,7 @@ static bool guess_engine(struct worker *w, pid_t pid)
 		return false;
 	w->engine = guess.kind;
 	if (!w->url_said && guess.port)
-		snprintf(w->url, sizeof(w->url), "http://%s:%u", *guess.host ? guess.host : "127.0.0.1", guess.port);
+		snprintf(w->url, sizeof(w->url), "http%s://%s:%u", guess.tls ? "s" : "", guess.host, guess.port);
 	return true;
 }
 
@@ -311,11 +318,12 @@ static bool find_engine(struct worker *w)
 	return found;
 }
 
+/* It executes something else than when it asked; or has had time to, should that be the same program. */
 static bool has_begun(const struct worker *w)
 {
-	uint64_t now = program_of(w->pid);
+	uint64_t program = program_of(w->pid);
 
-	return now && now != w->launcher;
+	return program && (program != w->launcher || now_usec(CLOCK_MONOTONIC) - w->began_usec > BEGIN_USEC);
 }
 
 /*
@@ -333,6 +341,23 @@ static void sweep(struct worker *w)
 	(void)move_memory(w, &w->place.mems);
 }
 
+/* By maps, for smaps would hold up the worker's own page faults; an engine pins early and for long. */
+static void measure_pinned(struct worker *w)
+{
+	uint64_t now = now_usec(CLOCK_MONOTONIC);
+	struct tree *t = malloc(sizeof(*t));
+	struct pinned sum = {};
+
+	if (t && now >= w->pinned_due && read_processes(w, t) >= 0) {
+		for (size_t i = 0; i < t->nr; i++)
+			(void)agentcg_pinned_read("/proc", t->pids[i], false, &sum);
+		w->pinned = agentcg_pinned_total(&sum);
+		w->uncharged = agentcg_pinned_uncharged(&sum);
+		w->pinned_due = now + PINNED_USEC;
+	}
+	free(t);
+}
+
 void agentcg_worker_look(struct worker *w)
 {
 	if (w->state == WORKER_STARTING && has_begun(w))
@@ -344,6 +369,7 @@ void agentcg_worker_look(struct worker *w)
 	if (!w->told)
 		begin_parts(w);
 	agentcg_feed_look(w);
+	measure_pinned(w);
 	sweep(w);
 }
 
@@ -690,74 +716,4 @@ int agentcg_worker_adjust(struct worker *w, const struct place_wish *wish, uint6
 	if (w->irqs.nr)
 		(void)agentcg_irqs_move(&w->irqs, &w->place.cpus);
 	return agentcg_worker_save(w);
-}
-
-/* ---- for GetWorkers ----------------------------------------------------- */
-
-static int build_gpus(const struct worker *w, sd_json_variant **ret)
-{
-	int r = sd_json_variant_new_array(ret, NULL, 0);
-
-	for (unsigned int i = 0; r >= 0 && i < w->nr_gpus; i++) {
-		_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
-
-		r = sd_json_variant_new_string(&v, w->gpus[i]);
-		if (r >= 0)
-			r = sd_json_variant_append_array(ret, v);
-	}
-	return r;
-}
-
-static uint64_t current_memory(const struct worker *w)
-{
-	uint64_t v;
-
-	return w->fd >= 0 && agentcg_cgroup_read_u64(w->fd, "memory.current", &v) >= 0 ? v : 0;
-}
-
-int agentcg_worker_build(struct worker *w, sd_json_variant **ret)
-{
-	static const char *const roles[] = { "both", "prefill", "decode" };
-	static const char *const states[] = { "starting", "running", "hung", "gpu_lost", "gone" };
-	char cpus[AGENTCG_CPUS_TEXT_MAX], mems[AGENTCG_CPUS_TEXT_MAX], far[AGENTCG_CPUS_TEXT_MAX];
-	_cleanup_(sd_json_variant_unrefp) sd_json_variant *gpus = NULL;
-	struct slice *s = &w->m->workers->slice;
-	const struct worker_part *part;
-	_cleanup_free_ char *path = NULL;
-	int r = build_gpus(w, &gpus);
-
-	if (r >= 0 && w->fd >= 0 && asprintf(&path, "%s/" AGENTCG_WORKER_PREFIX "%s", s->path, w->name) < 0)
-		return -ENOMEM;
-	if (r >= 0)
-		r = sd_json_buildo(ret,
-			SD_JSON_BUILD_PAIR_STRING("name", w->name),
-			SD_JSON_BUILD_PAIR_UNSIGNED("uid", w->uid),
-			SD_JSON_BUILD_PAIR_UNSIGNED("pid", (uint64_t)w->pid),
-			SD_JSON_BUILD_PAIR_STRING("state", states[w->state]),
-			SD_JSON_BUILD_PAIR_CONDITION(*w->reason != 0, "reason", SD_JSON_BUILD_STRING(w->reason)),
-			SD_JSON_BUILD_PAIR_STRING("engine", agentcg_engine_names[w->engine]),
-			SD_JSON_BUILD_PAIR_STRING("role", roles[w->role]),
-			SD_JSON_BUILD_PAIR_UNSIGNED("priority", w->priority),
-			SD_JSON_BUILD_PAIR_VARIANT("gpus", gpus),
-			SD_JSON_BUILD_PAIR_CONDITION(*w->url != 0, "url", SD_JSON_BUILD_STRING(w->url)),
-			SD_JSON_BUILD_PAIR_CONDITION(!!path, "cgroup", SD_JSON_BUILD_STRING(path)),
-			SD_JSON_BUILD_PAIR_STRING("cpus", cpus_format(&w->place.cpus, cpus)),
-			SD_JSON_BUILD_PAIR_BOOLEAN("exclusive", w->fd >= 0 && s->exclusive),
-			SD_JSON_BUILD_PAIR_UNSIGNED("cores", w->place.cores),
-			SD_JSON_BUILD_PAIR_STRING("placement", w->place.why),
-			SD_JSON_BUILD_PAIR_STRING("mems", cpus_format(&w->place.mems, mems)),
-			SD_JSON_BUILD_PAIR_STRING("farMems", cpus_format(&w->place.far, far)),
-			SD_JSON_BUILD_PAIR_CONDITION(w->place.node >= 0, "node", SD_JSON_BUILD_INTEGER(w->place.node)),
-			SD_JSON_BUILD_PAIR_BOOLEAN("moving", !!w->mover),
-			SD_JSON_BUILD_PAIR_UNSIGNED("feeders", agentcg_feed_count(w)),
-			SD_JSON_BUILD_PAIR_UNSIGNED("memoryCurrent", current_memory(w)),
-			SD_JSON_BUILD_PAIR_UNSIGNED("memoryProtected", w->min),
-			SD_JSON_BUILD_PAIR_UNSIGNED("memoryPinned", w->pinned),
-			SD_JSON_BUILD_PAIR_UNSIGNED("memoryUncharged", w->uncharged),
-			SD_JSON_BUILD_PAIR_UNSIGNED("hugePages", w->huge.got == UINT64_MAX ? 0 : w->huge.got * w->huge.page),
-			SD_JSON_BUILD_PAIR_CONDITION(w->mps_share != 0, "mpsShare", SD_JSON_BUILD_UNSIGNED(w->mps_share)));
-	for (size_t i = 0; r >= 0 && (part = agentcg_worker_part(i)); i++)
-		if (part->build)
-			r = part->build(w, ret);
-	return r;
 }

@@ -70,6 +70,7 @@ struct worker {
 	uint64_t memory;		/* bytes protected (memory.min); 0: what it uses */
 	uint64_t pinned;		/* bytes of host memory that cannot be reclaimed (pinned.h) */
 	uint64_t uncharged;		/* of those, what no cgroup is charged for */
+	uint64_t pinned_due;		/* when that is counted again */
 	uint64_t huge_pages;		/* bytes asked for */
 	unsigned int mps_share;		/* percent; 0: no MPS */
 

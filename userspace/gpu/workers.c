@@ -62,7 +62,7 @@ static void check_gpus(struct workers *ws, struct worker *w)
 		if (w->state != WORKER_GPU_LOST) {
 			char reason[AGENTCG_WHY_MAX];
 
-			agentcg_why(0, reason, "GPU %s %s", w->gpus[i], g ? "is lost: it fell off the bus, or needs a reset" : "is gone");
+			agentcg_why(0, reason, "GPU %s is lost: %s", w->gpus[i], g && *g->error ? g->error : "it is not there any more");
 			agentcg_worker_set_state(w, WORKER_GPU_LOST, reason);
 		}
 		return;
