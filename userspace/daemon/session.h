@@ -45,6 +45,8 @@ struct session {
 	uint32_t nr_calls;
 	uint64_t requested;		/* sum over its calls */
 	struct call *agent;		/* one of them, or NULL */
+	struct call *ready;		/* the leaf of the next (later.h), or NULL */
+	bool wanted;			/* there is to be one */
 	uint32_t nr_waiting;		/* calls that are to begin in it (admission.h) */
 	uint64_t gone;			/* calls that ended, and that wait no longer */
 

@@ -320,6 +320,9 @@ static int on_method(sd_varlink *link, sd_json_variant *parameters, sd_varlink_m
 	    !agentcg_quota_take(&m->quota, uid, now_usec(CLOCK_MONOTONIC), m->policy.requests_per_second,
 				methods[i].cost))
 		return agentcg_reply_limit(link, "requests of one user per second", m->policy.requests_per_second);
+	/* Who looks sees what has ended as gone. */
+	if (methods[i].method != agentcg_method_begin_call && methods[i].method != agentcg_method_end_call)
+		agentcg_later_flush(m);
 	r = methods[i].speaks == SPEAKER ? check_speaker(link, connection) : 0;
 	return r ? r : methods[i].method(link, parameters, flags, m);
 }
