@@ -74,6 +74,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 	agentcg_attachment_free_all(m);
 	agentcg_watch_remove(m, NULL);
 	m->admission = agentcg_admission_free(m->admission);
+	agentcg_later_done(m);
 	sd_event_source_disable_unref(m->alerts.source);
 	sd_event_source_disable_unref(m->think.source);
 	agentcg_user_free(m);

@@ -13,6 +13,7 @@
 #include "agentcg_follow.h"
 #include "alert.h"
 #include "declare.h"
+#include "later.h"
 #include "policy.h"
 #include "quota.h"
 #include "think.h"
@@ -89,6 +90,7 @@ struct manager {
 	uint64_t requested;		/* bytes, by all calls */
 	uint64_t reserved;		/* bytes that sessions keep for themselves */
 	struct admission *admission;	/* of calls that wait to begin */
+	struct later later;		/* leaves to be made and removed */
 
 	struct watcher *watchers;
 	struct alerts alerts;

@@ -311,8 +311,9 @@ void agentcg_session_gc(struct session *s)
 	char dir[AGENTCG_SESSION_NAME_MAX + 16];
 	struct manager *m = s->m;
 
-	if (s->nr_calls || s->nr_waiting || !(s->automatic || s->closing))
+	if (s->nr_calls || s->nr_waiting || !(s->automatic || s->closing) || (!s->closing && agentcg_later_pending(s)))
 		return;
+	agentcg_later_drop(s);
 	dir_name(s, dir);
 	if (agentcg_cgroup_remove(m->pool_fd, dir) < 0) {
 		/* Somebody put processes into it by hand, or the kernel is not done. */
@@ -322,6 +323,7 @@ void agentcg_session_gc(struct session *s)
 						   RMDIR_RETRY_USEC, 0, on_retry, s);
 		return;
 	}
+	agentcg_later_drop(s);
 	if (m->kernel)
 		agentcg_kernel_clear_session(m->kernel, s->slot);
 	reply_close(s, 0);

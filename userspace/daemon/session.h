@@ -47,6 +47,8 @@ struct session {
 	uint64_t others;		/* what its user's other sessions use, or may before it (user.h) */
 	bool yields;			/* some of these are ranked above */
 	struct call *agent;		/* one of them, or NULL */
+	struct call *ready;		/* the leaf of the next (later.h), or NULL */
+	bool wanted;			/* there is to be one */
 	uint32_t nr_waiting;		/* calls that are to begin in it (admission.h) */
 	uint64_t gone;			/* calls that ended, and that wait no longer */
 

@@ -338,6 +338,9 @@ static int on_method(sd_varlink *link, sd_json_variant *parameters, sd_varlink_m
 	if (m->pool_fd < 0 && methods[i].where == IN_POOL)
 		return sd_varlink_errorbo(link, AGENTCG_ERROR_NOT_SUPPORTED,
 					  SD_JSON_BUILD_PAIR_STRING("reason", m->pool_reason));
+	/* Who looks sees what has ended as gone. */
+	if (methods[i].method != agentcg_method_begin_call && methods[i].method != agentcg_method_end_call)
+		agentcg_later_flush(m);
 	r = methods[i].speaks == SPEAKER ? check_speaker(link, connection) : 0;
 	return r ? r : methods[i].method(link, parameters, flags, m);
 }

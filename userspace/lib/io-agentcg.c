@@ -630,7 +630,7 @@ SD_VARLINK_DEFINE_INTERFACE(
 	ABOUT(vl_method_AttachSession, "Give each call of a shell or framework that knows nothing of this a leaf of its own; "
 	      "NotSupported: the kernel cannot"),
 	ABOUT(vl_method_CreateTicket, "Begin a call for a command that cannot ask itself; NotSupported: the kernel cannot"),
-	ABOUT(vl_method_EndCall, "Kill what is left of a call, remove its group, tell how it went"),
+	ABOUT(vl_method_EndCall, "Kill what is left of a call, tell how it went; then its group is removed"),
 	ABOUT(vl_method_EndGroup, "Kill the calls of a group, and let none begin that waits; detached ones, too"),
 	ABOUT(vl_method_ClaimCall, "Tie a call to this connection, after the daemon was restarted"),
 	ABOUT(vl_method_GetStatus, "The pool and the sessions"),
