@@ -13,8 +13,9 @@
  * costs two context switches, and is charged.
  *
  * Who was interrupted while it read under RCU keeps the whole machine from
- * freeing memory: it gets a slice after RESCUE_READER_NS already.  (At the end
+ * freeing memory: it gets a slice after RESCUE_SOON_NS already.  (At the end
  * of a slice a reader is given one more; this is for those who were not done.)
+ * The same for the kernel's work for one CPU, which others wait for.
  */
 #ifndef _AGENTCG_RESCUE_BPF_H
 #define _AGENTCG_RESCUE_BPF_H
@@ -23,7 +24,7 @@
 
 #define RESCUE_NS	(10 * 1000 * 1000 * 1000ULL)
 #define RESCUE_SLICE	1000ULL
-#define RESCUE_READER_NS (1000 * 1000 * 1000ULL)
+#define RESCUE_SOON_NS (1000 * 1000 * 1000ULL)
 /* Tasks looked at in one go; the next goes on there. */
 #define RESCUE_TASKS	4096
 #define RESCUE_EVERY_NS	(1000 * 1000 * 1000ULL)
@@ -54,7 +55,7 @@ static __u32 rescue_queue(__u32 slot, __u64 now)
 	struct bpf_iter_scx_dsq it;
 	struct task_struct *p;
 	struct task_ctx *t;
-	bool reader;
+	bool soon;
 	__u32 i;
 
 	if (bpf_iter_scx_dsq_new(&it, DSQ_GROUPS + slot, 0)) {
@@ -66,10 +67,10 @@ static __u32 rescue_queue(__u32 slot, __u64 now)
 		if (!p)
 			break;
 		t = ctx_of(p);
-		reader = is_reader(p);
-		if (!t || now - t->queued_at < (reader ? RESCUE_READER_NS : RESCUE_NS))
+		soon = is_reader(p) || is_of_cpu(p);
+		if (!t || now - t->queued_at < (soon ? RESCUE_SOON_NS : RESCUE_NS))
 			continue;
-		scx_bpf_dsq_move_set_slice(&it, reader ? AGENTCG_SLICE_FAST : RESCUE_SLICE);
+		scx_bpf_dsq_move_set_slice(&it, soon ? AGENTCG_SLICE_FAST : RESCUE_SLICE);
 		if (scx_bpf_dsq_move(&it, p, DSQ_RESCUE, 0)) {
 			t->queued_at = now;
 			__sync_fetch_and_add(&nr_in_rescue, 1);

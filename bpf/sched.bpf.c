@@ -48,7 +48,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define PF_KTHREAD	0x00200000
 #define INVERSE_DEFAULT	agentcg_inverse(AGENTCG_WEIGHT_DEFAULT)
 
 /* Tasks of a group that are looked at for one that ran here last. */
@@ -273,6 +272,24 @@ static void enqueue_group(struct task_struct *p, struct task_ctx *t, u64 flags, 
 		interrupt(cpu);
 }
 
+/*
+ * The kernel's work for one CPU comes first, as long as it does not use that up; where
+ * threads run that feed a GPU, which may spin for ever, it is the next in any case.
+ */
+static bool enqueue_kernel(struct task_struct *p, struct agentcg_node *n, u64 flags)
+{
+	struct cpu_ctx *c = cpu_at(scx_bpf_task_cpu(p));
+
+	if (agentcg_may_lead(n->own_vtime, n->clock, INVERSE_DEFAULT, AGENTCG_BURST_INTERACTIVE)) {
+		if (flags & AGENTCG_ENQ(WAKEUP))
+			flags |= AGENTCG_ENQ(PREEMPT);
+	} else if (!c || c->fast != RANK_GPU) {
+		return false;
+	}
+	agentcg_insert(p, SCX_DSQ_LOCAL, AGENTCG_SLICE, flags);
+	return true;
+}
+
 SEC("struct_ops/agentcg_enqueue")
 void BPF_PROG(agentcg_enqueue, struct task_struct *p, u64 flags)
 {
@@ -291,13 +308,8 @@ void BPF_PROG(agentcg_enqueue, struct task_struct *p, u64 flags)
 	/* It may have been moved, or put back from a CPU that it was to run on. */
 	if (t->queued)
 		dequeued(t);
-	if ((p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1 &&
-	    agentcg_may_lead(n->own_vtime, n->clock, INVERSE_DEFAULT,
-			     AGENTCG_BURST_INTERACTIVE)) {
-		agentcg_insert(p, SCX_DSQ_LOCAL, AGENTCG_SLICE,
-			       flags | (flags & AGENTCG_ENQ(WAKEUP) ? AGENTCG_ENQ(PREEMPT) : 0));
+	if (is_of_cpu(p) && enqueue_kernel(p, n, flags))
 		return;
-	}
 	if (injected == AGENTCG_INJECT_ERROR)
 		agentcg_error("injected");
 	if (injected == AGENTCG_INJECT_STALL && !(p->flags & PF_KTHREAD)) {
@@ -379,13 +391,14 @@ static bool someone_first(struct task_struct *prev, struct task_ctx *t, __u64 ds
 
 static bool out_of_turn(void)
 {
-	if (nr_in_gpu > 0 && agentcg_move_to_local(DSQ_GPU))
-		return true;
+	/* Before those that feed a GPU, too: where they spin, nobody else would come. */
 	if (nr_in_rescue > 0 && agentcg_move_to_local(DSQ_RESCUE)) {
 		__sync_fetch_and_add(&nr_in_rescue, -1);
 		count(AGENTCG_SCHED_RESCUED);
 		return true;
 	}
+	if (nr_in_gpu > 0 && agentcg_move_to_local(DSQ_GPU))
+		return true;
 	return nr_in_fast > 0 && agentcg_move_to_local(DSQ_FAST);
 }
 

@@ -54,6 +54,14 @@ static bool is_reader(const struct task_struct *p)
 	return bpf_core_field_exists(p->rcu_read_lock_nesting) && p->rcu_read_lock_nesting > 0;
 }
 
+#define PF_KTHREAD	0x00200000	/* of include/linux/sched.h */
+
+/* The kernel's own for one CPU: nobody else can do its work. */
+static bool is_of_cpu(const struct task_struct *p)
+{
+	return (p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1;
+}
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, AGENTCG_MAX_NODES);

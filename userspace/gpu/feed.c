@@ -33,7 +33,8 @@ void agentcg_feed_add(struct worker *w, pid_t tid)
 {
 	struct worker_feed *f = get(w);
 
-	if (!f || f->nr == FEEDERS_MAX || knows(f, tid))
+	/* Such threads may spin: what else the worker does wants a CPU too. */
+	if (!f || f->nr == FEEDERS_MAX || f->nr + 1 >= cpus_count(&w->place.cpus) || knows(f, tid))
 		return;
 	if (agentcg_scheduler_set_gpu(w->m->scheduler, tid, true) >= 0)
 		f->tids[f->nr++] = tid;
