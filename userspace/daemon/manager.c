@@ -15,6 +15,7 @@
 #include "cgroup.h"
 #include "climb.h"
 #include "decide.h"
+#include "door.h"
 #include "history.h"
 #include "kernel.h"
 #include "log.h"
@@ -78,6 +79,7 @@ struct manager *agentcg_manager_free(struct manager *m)
 	sd_event_source_disable_unref(m->alerts.source);
 	sd_event_source_disable_unref(m->think.source);
 	agentcg_user_free(m);
+	agentcg_door_close(m);
 	agentcg_peer_free_all(m);
 	sd_varlink_server_unref(m->server);
 	sd_event_source_disable_unref(m->exit_source);

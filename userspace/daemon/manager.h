@@ -25,6 +25,7 @@ struct attachment;
 struct admission;
 struct call;
 struct connection;
+struct door;
 struct follow;
 struct habit_store;
 struct history;
@@ -42,6 +43,7 @@ struct yield_pool;
 struct manager {
 	sd_event *event;
 	sd_varlink_server *server;
+	struct door *door;		/* its socket */
 	struct connection *connections;
 	struct quota quota;		/* of requests */
 	struct peer *peers;		/* whose they are */

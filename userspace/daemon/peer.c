@@ -7,12 +7,15 @@
  * counts, too, whatever the message was.
  *
  * The account is a bucket of time.  It fills while time passes, PART of it, and
- * holds BURST; while it is empty none of its user's connections is looked at.  Root
- * has no account.
+ * holds BURST; while it is empty none of its user's connections is looked at, and
+ * none is let in (door.c); below half of it those of others come first.  Root has
+ * no account.
  */
 #include "peer.h"
 
 #include <sys/epoll.h>
+
+#include "door.h"
 
 /* Percent of the daemon's time: two thousand calls a second, and hardly noticed by others. */
 #define PART		20
@@ -20,10 +23,11 @@
 #define BURST_USEC	(500 * USEC_PER_MSEC)
 /* It goes on with so much: not message by message. */
 #define RESUME_USEC	(5 * USEC_PER_MSEC)
-/* For accepting a connection, which is not measured. */
-#define CONNECT_USEC	50
 /* Steps of the library at once, a message is some three: then others have their turn. */
 #define STEPS		4
+/* Who has used up more than half of the burst comes after who has not, until a quarter is missing. */
+#define LATE_USEC	(BURST_USEC / 2)
+#define TIMELY_USEC	(BURST_USEC / 4 * 3)
 
 struct line {
 	struct line *next;
@@ -43,6 +47,7 @@ struct peer {
 	int64_t left;			/* usec of CPU time; negative: owed */
 	uint64_t since;			/* CLOCK_MONOTONIC, when it was that */
 	bool shut;			/* it waits until it has some */
+	bool late;			/* others come first */
 	sd_event_source *resume;	/* then; or when it may be forgotten */
 	struct line *lines;
 	unsigned int busy;		/* is being served: not to be freed */
@@ -59,6 +64,8 @@ static struct peer *free_peer(struct peer *p)
 	free(p);
 	return NULL;
 }
+
+static void leave(struct peer *p);
 
 static int set_line(struct line *l, bool on)
 {
@@ -77,31 +84,51 @@ static void refill(struct peer *p)
 		p->left = (int64_t)BURST_USEC;
 }
 
+static int set_turn(struct line *l, bool late)
+{
+	int64_t turn = late ? AGENTCG_PRIORITY_LATE : SD_EVENT_PRIORITY_NORMAL;
+	int r = sd_event_source_set_priority(l->io, turn);
+
+	return r < 0 ? r : sd_event_source_set_priority(l->more, turn);
+}
+
+/* Whether others come before it now. */
+static void take_turn(struct peer *p)
+{
+	bool late = p->uid && p->left < (int64_t)(p->late ? TIMELY_USEC : LATE_USEC);
+
+	if (late == p->late)
+		return;
+	p->late = late;
+	for (struct line *l = p->lines; l; l = l->next)
+		set_turn(l, late);
+}
+
 static int on_resume(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct peer *p = userdata;
+	struct manager *m = p->m;
 
 	refill(p);
 	p->resume = sd_event_source_disable_unref(p->resume);
 	p->shut = false;
+	take_turn(p);
 	for (struct line *l = p->lines; l; l = l->next)
 		set_line(l, true);
-	if (!p->lines)
+	if (!p->lines && p->left >= (int64_t)BURST_USEC)
 		free_peer(p);
+	else if (!p->lines)
+		leave(p);
+	agentcg_door_look(m);
 	return 0;
 }
 
-static void spend(struct peer *p, uint64_t usec)
+/* Nobody of it is heard until it has paid. */
+static void shut_out(struct peer *p)
 {
-	uint64_t wait;
+	uint64_t wait = ((uint64_t)-p->left + RESUME_USEC) * 100 / PART;
 
-	if (!p->uid)
-		return;
-	refill(p);
-	p->left -= (int64_t)usec;
-	if (p->left > 0 || p->shut)
-		return;
-	wait = ((uint64_t)-p->left + RESUME_USEC) * 100 / PART;
+	p->resume = sd_event_source_disable_unref(p->resume);
 	if (sd_event_add_time_relative(p->m->event, &p->resume, CLOCK_MONOTONIC, wait, 1, on_resume, p) < 0)
 		return;
 	p->shut = true;
@@ -109,12 +136,23 @@ static void spend(struct peer *p, uint64_t usec)
 		set_line(l, false);
 }
 
+static void spend(struct peer *p, uint64_t usec)
+{
+	if (!p->uid)
+		return;
+	refill(p);
+	p->left -= (int64_t)usec;
+	take_turn(p);
+	if (p->left <= 0 && !p->shut)
+		shut_out(p);
+}
+
 /* What it owes is remembered until it is paid, or hanging up would pay it. */
 static void leave(struct peer *p)
 {
 	uint64_t wait;
 
-	if (p->lines || p->busy)
+	if (p->lines || p->busy || (p->shut && p->resume))
 		return;
 	refill(p);
 	p->shut = false;
@@ -160,7 +198,7 @@ static void serve(struct line *l)
 	p->busy++;
 	l->gone = &gone;
 	l->pending = false;
-	for (int i = 0; i < STEPS && r > 0; i++)
+	for (int i = 0; i < (p->late ? 1 : STEPS) && r > 0; i++)
 		r = sd_varlink_process(link);
 	if (!gone) {
 		l->gone = NULL;
@@ -191,12 +229,19 @@ static int on_more(sd_event_source *source, void *userdata)
 	return 0;
 }
 
-static struct peer *get_peer(struct manager *m, uid_t uid)
+static struct peer *find_peer(struct manager *m, uid_t uid)
 {
 	struct peer *p = m->peers;
 
 	while (p && p->uid != uid)
 		p = p->next;
+	return p;
+}
+
+static struct peer *get_peer(struct manager *m, uid_t uid)
+{
+	struct peer *p = find_peer(m, uid);
+
 	if (p)
 		return p;
 	p = calloc(1, sizeof(*p));
@@ -251,6 +296,8 @@ int agentcg_peer_connect(struct manager *m, sd_varlink *link)
 	l->link = link;
 	sd_varlink_detach_event(link);
 	r = open_line(m, l);
+	if (r >= 0)
+		r = set_turn(l, p->late);
 	if (r >= 0 && p->shut)
 		r = set_line(l, false);
 	if (r < 0) {
@@ -263,8 +310,27 @@ int agentcg_peer_connect(struct manager *m, sd_varlink *link)
 		p->resume = sd_event_source_disable_unref(p->resume);
 	l->next = p->lines;
 	p->lines = l;
-	spend(p, CONNECT_USEC);
 	return 0;
+}
+
+bool agentcg_peer_may_enter(struct manager *m, uid_t uid)
+{
+	struct peer *p = uid ? find_peer(m, uid) : NULL;
+
+	if (!p)
+		return true;
+	refill(p);
+	if (!p->shut && p->left <= 0)
+		shut_out(p);
+	return !p->shut;
+}
+
+void agentcg_peer_spend(struct manager *m, uid_t uid, uint64_t usec)
+{
+	struct peer *p = find_peer(m, uid);
+
+	if (p)
+		spend(p, usec);
 }
 
 void agentcg_peer_disconnect(struct manager *m, sd_varlink *link)

@@ -9,6 +9,15 @@
 
 #include "manager.h"
 
+/* Of events: who has used much comes after the door, and that after who has not. */
+#define AGENTCG_PRIORITY_DOOR	(SD_EVENT_PRIORITY_NORMAL + 5)
+#define AGENTCG_PRIORITY_LATE	(SD_EVENT_PRIORITY_NORMAL + 10)
+
+/* False: it has used up what it has; agentcg_door_look() will be called. */
+bool agentcg_peer_may_enter(struct manager *m, uid_t uid);
+/* What else the daemon did for it: usec of CPU time. */
+void agentcg_peer_spend(struct manager *m, uid_t uid, uint64_t usec);
+
 /* The connection is served by us from now on, not by the library.  Negative errno: it is as it was. */
 int agentcg_peer_connect(struct manager *m, sd_varlink *link);
 /* Before the link is freed. */

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <systemd/sd-varlink.h>
 
+#include "door.h"
 #include "peer.h"
 #include "tap.h"
 
@@ -15,13 +16,20 @@ static struct manager m;
 static char address[64];
 static unsigned int disconnects;
 static uint64_t burnt;		/* usec */
+static uint64_t entry_usec;	/* what letting somebody in takes */
+static unsigned int entered;
 
-static int burn(sd_varlink *link, sd_json_variant *parameters, sd_varlink_method_flags_t flags, void *userdata)
+static void spin(uint64_t usec)
 {
-	uint64_t until = now_usec(CLOCK_THREAD_CPUTIME_ID) + BURN_USEC;
+	uint64_t until = now_usec(CLOCK_THREAD_CPUTIME_ID) + usec;
 
 	while (now_usec(CLOCK_THREAD_CPUTIME_ID) < until)
 		;
+}
+
+static int burn(sd_varlink *link, sd_json_variant *parameters, sd_varlink_method_flags_t flags, void *userdata)
+{
+	spin(BURN_USEC);
 	burnt += BURN_USEC;
 	return sd_varlink_reply(link, NULL);
 }
@@ -53,9 +61,14 @@ static int never(sd_varlink *link, sd_json_variant *parameters, sd_varlink_metho
 	return 0;
 }
 
-static int on_connect(sd_varlink_server *server, sd_varlink *link, void *userdata)
+static void on_enter(struct manager *manager, int fd)
 {
-	return agentcg_peer_connect(&m, link);
+	sd_varlink *link;
+
+	if (sd_varlink_server_add_connection(manager->server, fd, &link) < 0 || agentcg_peer_connect(manager, link) < 0)
+		_exit(8);
+	spin(entry_usec);
+	entered++;
 }
 
 static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *userdata)
@@ -144,6 +157,37 @@ static int pipelines(void)
 	return 0;
 }
 
+/* Knocks as often as it can; those whose door stays shut are gone when it opens. */
+static int knocks(void)
+{
+	uint64_t end = now_usec(CLOCK_MONOTONIC) + SECONDS * USEC_PER_SEC;
+
+	while (now_usec(CLOCK_MONOTONIC) < end) {
+		sd_varlink_close_unref(client(1000));
+		usleep(1000);
+	}
+	return 0;
+}
+
+/* Others come in at once while a user stands before a shut door, and so do those who waited, later. */
+static int comes_in_between(void)
+{
+	sd_varlink *links[16], *other;
+	uint64_t start;
+
+	alarm(60);
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
+		links[i] = client(1000);
+	other = client(1001);
+	start = now_usec(CLOCK_MONOTONIC);
+	if (!call(other, "io.test.Quick") || now_usec(CLOCK_MONOTONIC) - start > 4 * USEC_PER_SEC)
+		return 1;
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
+		if (!call(links[i], "io.test.Quick"))
+			return 2;
+	return 0;
+}
+
 static int waits(void)
 {
 	sd_varlink *link = client(1000);
@@ -195,10 +239,9 @@ static bool listens(void)
 	       sd_varlink_server_new(&m.server, SD_VARLINK_SERVER_ACCOUNT_UID) >= 0 &&
 	       sd_varlink_server_bind_method_many(m.server, "io.test.Burn", burn, "io.test.Quick", quick,
 						  "io.test.Later", later, "io.test.Never", never) >= 0 &&
-	       sd_varlink_server_bind_connect(m.server, on_connect) >= 0 &&
 	       sd_varlink_server_bind_disconnect(m.server, on_disconnect) >= 0 &&
 	       sd_varlink_server_attach_event(m.server, m.event, SD_EVENT_PRIORITY_NORMAL) >= 0 &&
-	       sd_varlink_server_listen_address(m.server, address, 0666) >= 0;
+	       agentcg_door_open(&m, address, on_enter) >= 0;
 }
 
 int main(void)
@@ -221,9 +264,18 @@ int main(void)
 	status = serve(user_burns_anew);
 	tap_ok(status == 0 && burnt <= most - 400 * USEC_PER_MSEC, "... with a connection for each no more, and what it had at once is gone: %llu ms",
 	       (unsigned long long)burnt / 1000);
+	entered = 0;
+	entry_usec = 20 * USEC_PER_MSEC;
+	status = serve(knocks);
+	tap_ok(status == 0 && entered && entered * entry_usec <= most, "a user that knocks all the time is let in %u times in %d s",
+	       entered, SECONDS);
+	status = serve(comes_in_between);
+	tap_ok(status == 0, "others come in meanwhile, and those who waited later: %d", status);
+	entry_usec = 0;
 	while (m.peers && sd_event_run(m.event, 5 * USEC_PER_SEC) > 0)
 		;
 	tap_ok(!m.peers, "who is gone and owes nothing is forgotten");
+	agentcg_door_close(&m);
 	sd_varlink_server_unref(m.server);
 	sd_event_unref(m.event);
 	unlink(address);

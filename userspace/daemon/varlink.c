@@ -12,6 +12,7 @@
 #include "log.h"
 #include "notes.h"
 #include "pause.h"
+#include "door.h"
 #include "peer.h"
 #include "priority.h"
 #include "session.h"
@@ -178,10 +179,9 @@ struct connection {
 	bool outside;			/* known to come from no tool call */
 };
 
-static int on_connect(sd_varlink_server *server, sd_varlink *link, void *userdata)
+static int add_connection(struct manager *m, sd_varlink *link)
 {
 	struct connection *c = calloc(1, sizeof(*c));
-	struct manager *m = userdata;
 
 	if (!c)
 		return -ENOMEM;
@@ -195,6 +195,19 @@ static int on_connect(sd_varlink_server *server, sd_varlink *link, void *userdat
 	agentcg_intake_watch(c->fd);
 	(void)agentcg_peer_connect(m, link);	/* else the library serves it */
 	return 0;
+}
+
+/* Who is let in: beyond the limits of the library nobody is. */
+static void on_enter(struct manager *m, int fd)
+{
+	sd_varlink *link;
+
+	if (sd_varlink_server_add_connection(m->server, fd, &link) < 0) {
+		close(fd);
+		return;
+	}
+	if (add_connection(m, link) < 0)
+		sd_varlink_close(link);
 }
 
 static void forget_connection(struct connection *c)
@@ -211,7 +224,7 @@ static void on_disconnect(sd_varlink_server *server, sd_varlink *link, void *use
 	struct connection *connection = sd_varlink_get_userdata(link);
 	struct manager *m = userdata;
 
-	/* One that failed before on_connect() had done with it has the server's. */
+	/* One that failed before add_connection() had done with it has the server's. */
 	if ((void *)connection == m)
 		return;
 	agentcg_intake_forget(connection->fd);
@@ -381,15 +394,11 @@ int agentcg_varlink_listen(struct manager *m, const char *socket)
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(methods); i++)
 		r = sd_varlink_server_bind_method(m->server, methods[i].name, on_method);
 	if (r >= 0)
-		r = sd_varlink_server_bind_connect(m->server, on_connect);
-	if (r >= 0)
 		r = sd_varlink_server_bind_disconnect(m->server, on_disconnect);
 	if (r >= 0)
 		r = sd_varlink_server_attach_event(m->server, m->event, SD_EVENT_PRIORITY_NORMAL);
 	if (r >= 0)
-		/* Everybody may ask; what they get depends on who they are. */
-		r = sd_varlink_server_listen_address(m->server, socket,
-						     0666 | SD_VARLINK_SERVER_MODE_MKDIR_0755);
+		r = agentcg_door_open(m, socket, on_enter);
 	if (r >= 0)
 		r = sd_event_add_exit(m->event, &m->exit_source, on_exit_loop, m);
 	if (r >= 0)
