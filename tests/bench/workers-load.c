@@ -3,10 +3,12 @@
  * What runs beside an inference worker in the benchmark "workers".
  *
  *	spin CPU ROUNDS		a fixed amount of work on that CPU; prints the microseconds that it took
- *	keep CPU...		keeps these CPUs busy until it is killed
- *	hog MIB FILE		a tool call: computes over MIB of memory that it has just got, over and
+ *	keep CPU...		keeps these CPUs busy until it is killed, while nobody else wants them
+ *	meter CPU FILE		counts in FILE, as 8 bytes, how much that CPU gets done; ends with its parent
+ *	hog MIB FILE		a tool call: gets MIB of memory and computes over it, and that over and
  *				over, until FILE exists; then it ends well
  */
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -20,6 +22,8 @@
 
 #define MIB	(1024UL * 1024)
 #define PAGE	4096
+/* Few of them fault: where CPUs are emulated, one that waits for a lock of the kernel gives its turn away. */
+#define PASSES	12
 
 static volatile uint64_t sink;
 
@@ -62,6 +66,12 @@ static int spin(int cpu, unsigned long rounds)
 
 static _Noreturn void keep(int n, char **cpus)
 {
+	struct sched_param none = {};
+
+	if (sched_setscheduler(0, SCHED_IDLE, &none) < 0) {
+		perror("workers-load: SCHED_IDLE");
+		exit(1);
+	}
 	for (int i = 1; i < n; i++) {
 		if (fork() == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -75,6 +85,24 @@ static _Noreturn void keep(int n, char **cpus)
 		compute(1000000);
 }
 
+static int meter(int cpu, const char *file)
+{
+	int fd = open(file, O_RDWR | O_CREAT | O_TRUNC, 0644);
+	volatile uint64_t *count;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	bind_to(cpu);
+	if (fd < 0 || ftruncate(fd, PAGE) < 0)
+		return 1;
+	count = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (count == MAP_FAILED)
+		return 1;
+	for (;;) {
+		compute(1000);
+		++*count;
+	}
+}
+
 static int hog(unsigned long mib, const char *file)
 {
 	while (access(file, F_OK) < 0) {
@@ -84,9 +112,11 @@ static int hog(unsigned long mib, const char *file)
 			perror("workers-load: mmap");
 			return 1;
 		}
-		for (unsigned long at = 0; at < mib * MIB; at += PAGE) {
-			p[at]++;
-			compute(200);
+		for (int pass = 0; pass < PASSES; pass++) {
+			for (unsigned long at = 0; at < mib * MIB; at += PAGE) {
+				p[at]++;
+				compute(pass ? 500 : 0);
+			}
 		}
 		munmap(p, mib * MIB);
 	}
@@ -99,8 +129,10 @@ int main(int argc, char **argv)
 		return spin(atoi(argv[2]), strtoul(argv[3], NULL, 10));
 	if (argc > 2 && !strcmp(argv[1], "keep"))
 		keep(argc - 2, argv + 2);
+	if (argc == 4 && !strcmp(argv[1], "meter"))
+		return meter(atoi(argv[2]), argv[3]);
 	if (argc == 4 && !strcmp(argv[1], "hog"))
 		return hog(strtoul(argv[2], NULL, 10), argv[3]);
-	fprintf(stderr, "usage: workers-load spin CPU ROUNDS | keep CPU... | hog MIB FILE\n");
+	fprintf(stderr, "usage: workers-load spin CPU ROUNDS | keep CPU... | meter CPU FILE | hog MIB FILE\n");
 	return 2;
 }
