@@ -138,6 +138,11 @@ static __u64 take_spare(struct agentcg_attachment *a)
 	return 0;
 }
 
+static int place(struct task_struct *p, __u64 leaf, __u64 key)
+{
+	return agentcg_place(p->pid, p->start_boottime, leaf, key);
+}
+
 static void expect_first(__u64 leaf, __u64 key, __u32 pid)
 {
 	struct first first = { .key = key, .pid = pid };
@@ -188,13 +193,13 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	leaf = open_leaf(a, slot);
 	if (leaf == AGENTCG_LEAF_WANTED) {
 		key = agentcg_follow_key(slot, a->serial);
-		if (agentcg_place(child, 0, key))
+		if (place(child, 0, key))
 			__sync_fetch_and_add(&a->unplaced, 1);
 		/* Answered before the child was there to hear it? */
 		leaf = a->open;
 		if (leaf != AGENTCG_LEAF_WANTED)
 			agentcg_wake(key, leaf);
-	} else if (leaf == a->home || agentcg_place(child, leaf, 0)) {
+	} else if (leaf == a->home || place(child, leaf, 0)) {
 		__sync_fetch_and_add(&a->unplaced, 1);
 	}
 	return 0;
@@ -278,7 +283,7 @@ static void start_program(struct task_struct *p, __u32 slot)
 	if (leaf)
 		expect_first(leaf, key, p->tgid);
 	tell(leaf ? AGENTCG_START_TAKEN : AGENTCG_START_WANTED, slot, leaf, key, p);
-	r = agentcg_place(p, leaf, leaf ? 0 : key);
+	r = place(p, leaf, leaf ? 0 : key);
 	if (r)
 		__sync_fetch_and_add(&a->unplaced, 1);
 }
@@ -349,7 +354,7 @@ static void redeem(struct task_struct *p)
 	bpf_rcu_read_unlock();
 	if (!parent)
 		return;
-	if (may_move(parent, ticket.uid) && !agentcg_place(parent, ticket.leaf, 0))
+	if (may_move(parent, ticket.uid) && !place(parent, ticket.leaf, 0))
 		tell(AGENTCG_START_REDEEMED, 0, ticket.leaf, 0, NULL);
 	bpf_task_release(parent);
 }
@@ -427,7 +432,7 @@ int leaf(struct agentcg_follow_arg *arg)
 	__u64 id = arg->leaf;
 	__u32 slot = arg->slot;
 
-	arg->result = agentcg_leaf(id, arg->fd);
+	arg->result = agentcg_leaf(id, arg->fd, arg->oom_score_adj);
 	if (!arg->result)
 		arg->result = bpf_map_update_elem(&leaves, &id, &slot, BPF_ANY);
 	return 0;

@@ -207,6 +207,11 @@ __weak int decide(__u32 mine, bool held, struct agentcg_answer *answer __arg_non
 		view.wanted_above = above.wanted;
 		view.nr_active = s->nr_calls;
 		view.top = !above.any;
+		if (s->flags & AGENTCG_SESSION_YIELDS) {
+			/* What others use is not wanted any more: a step is kept instead. */
+			view.top = false;
+			view.reserve = p->step_max;
+		}
 		sessions_above(session, &above);
 	}
 	agentcg_decide(p, &view, held, answer);

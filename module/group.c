@@ -18,6 +18,7 @@
 #include <linux/magic.h>
 #include <linux/memcontrol.h>
 #include <linux/module.h>
+#include <linux/oom.h>
 #include <linux/page_counter.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -33,6 +34,7 @@ struct agentcg_group {
 	u64 id;
 	struct mem_cgroup *memcg;	/* with a reference */
 	struct file *procs;		/* its cgroup.procs, opened by the daemon */
+	int oom_score_adj;		/* the least of who is placed in it */
 	spinlock_t lock;		/* the next three; from any context */
 	unsigned long owner;		/* the owner's memory.high, pages */
 	unsigned long gate;		/* what we wrote there, pages */
@@ -301,23 +303,26 @@ static bool is_procs(struct file *file, u64 id)
 /*
  * agentcg_group_set_procs() - let tasks be placed in group @id
  * @fd: of current's: the group's cgroup.procs, open for writing
+ * @oom_score_adj: the least that they are to have
  *
  * May sleep.  Returns 0 (also when it is known already), -EBADF, -EINVAL for a
- * file that is not that, -ENOENT for a group that is not known.
+ * file or a number that is not that, -ENOENT for a group that is not known.
  */
-int agentcg_group_set_procs(u64 id, unsigned int fd)
+int agentcg_group_set_procs(u64 id, unsigned int fd, int oom_score_adj)
 {
 	struct agentcg_group *group;
 	struct file *file = fget(fd);
 
 	if (!file)
 		return -EBADF;
-	if (!is_procs(file, id)) {
+	if (oom_score_adj < 0 || oom_score_adj > OOM_SCORE_ADJ_MAX || !is_procs(file, id)) {
 		fput(file);
 		return -EINVAL;
 	}
 	scoped_guard(spinlock_irqsave, &groups_lock) {
 		group = group_find(id);
+		if (group)
+			WRITE_ONCE(group->oom_score_adj, oom_score_adj);
 		if (group && !group->procs) {
 			/* Pairs with agentcg_group_procs(): the file is whole. */
 			smp_store_release(&group->procs, file);
@@ -330,7 +335,7 @@ int agentcg_group_set_procs(u64 id, unsigned int fd)
 }
 
 /* The cgroup.procs of group @id with a reference, or NULL; from any context. */
-struct file *agentcg_group_procs(u64 id)
+struct file *agentcg_group_procs(u64 id, int *oom_score_adj)
 {
 	struct agentcg_group *group;
 	struct file *file;
@@ -341,6 +346,7 @@ struct file *agentcg_group_procs(u64 id)
 		return NULL;
 	/* Pairs with agentcg_group_set_procs(). */
 	file = smp_load_acquire(&group->procs);
+	*oom_score_adj = READ_ONCE(group->oom_score_adj);
 	return file ? get_file(file) : NULL;
 }
 

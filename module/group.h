@@ -15,8 +15,8 @@ void agentcg_group_orphan(void);
 unsigned int agentcg_group_passes(struct mem_cgroup *memcg);
 u64 agentcg_group_squeeze(struct mem_cgroup *memcg);
 void agentcg_group_relax(u64 id);
-int agentcg_group_set_procs(u64 id, unsigned int fd);
-struct file *agentcg_group_procs(u64 id);
+int agentcg_group_set_procs(u64 id, unsigned int fd, int oom_score_adj);
+struct file *agentcg_group_procs(u64 id, int *oom_score_adj);
 int agentcg_group_init(void);
 void agentcg_group_exit(void);
 

@@ -43,21 +43,24 @@ __bpf_kfunc int agentcg_release(u64 id)
 }
 
 /*
- * Let tasks be placed in @id; @fd is the caller's: its cgroup.procs, open for
- * writing.  It may sleep, so only syscall programs can.
+ * Let tasks be placed in @id, with at least @oom_score_adj; @fd is the caller's:
+ * its cgroup.procs, open for writing.  It may sleep, so only syscall programs can.
  */
-__bpf_kfunc int agentcg_leaf(u64 id, u32 fd)
+__bpf_kfunc int agentcg_leaf(u64 id, u32 fd, s32 oom_score_adj)
 {
-	return agentcg_group_set_procs(id, fd);
+	return agentcg_group_set_procs(id, fd, oom_score_adj);
 }
 
 /*
- * Have @task, which is new or current, move into @leaf before it runs; 0: wait
- * for agentcg_wake() to tell the leaf of @key.
+ * Have the task @pid (of the first pid namespace) that began at @start
+ * (start_boottime) move into @leaf before it runs; 0: wait for agentcg_wake()
+ * to tell the leaf of @key.  Two numbers rather than a pointer: of a module that
+ * another compiler has built than the kernel, the verifier takes task_struct for
+ * another type than the kernel's.
  */
-__bpf_kfunc int agentcg_place(struct task_struct *task, u64 leaf, u64 key)
+__bpf_kfunc int agentcg_place(u32 pid, u64 start, u64 leaf, u64 key)
 {
-	return agentcg_place_task(task, leaf, key);
+	return agentcg_place_pid(pid, start, leaf, key);
 }
 
 /* Tell those who wait for @key their leaf, 0: none; how many, or -ENOENT. */
@@ -75,7 +78,7 @@ BTF_ID_FLAGS(func, agentcg_usage)
 BTF_ID_FLAGS(func, agentcg_gate)
 BTF_ID_FLAGS(func, agentcg_release)
 BTF_ID_FLAGS(func, agentcg_leaf, KF_SLEEPABLE)
-BTF_ID_FLAGS(func, agentcg_place, KF_TRUSTED_ARGS)
+BTF_ID_FLAGS(func, agentcg_place)
 BTF_ID_FLAGS(func, agentcg_wake)
 BTF_KFUNCS_END(agentcg_kfunc_ids)
 

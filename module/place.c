@@ -18,7 +18,10 @@
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/task_work.h>
 #include <linux/wait.h>
@@ -35,6 +38,7 @@ struct placement {
 	struct file *procs;		/* of the leaf; NULL: not answered yet */
 	u64 leaf;
 	u64 key;
+	int oom_score_adj;
 	bool refused;
 };
 
@@ -65,6 +69,21 @@ static int placement_move(struct placement *p)
 	return ret < 0 ? ret : 0;
 }
 
+/*
+ * So that the kernel's own OOM killer takes a tool call before its agent.  As if
+ * the daemon wrote it to /proc: who is placed cannot take it back, nor can what
+ * it starts.
+ */
+static void placement_raise_oom_score(int adj)
+{
+	struct signal_struct *signal = current->signal;
+
+	if (signal->oom_score_adj < adj)
+		WRITE_ONCE(signal->oom_score_adj, adj);
+	if (signal->oom_score_adj_min < adj)
+		WRITE_ONCE(signal->oom_score_adj_min, adj);
+}
+
 static void placement_free(struct placement *p)
 {
 	if (p->procs)
@@ -88,33 +107,41 @@ static void placement_run(struct callback_head *work)
 		ret = -ESRCH;
 	else if (p->procs)
 		ret = placement_move(p);
+	if (!ret)
+		placement_raise_oom_score(p->oom_score_adj);
 	agentcg_stat_inc(ret ? AGENTCG_STAT_UNPLACED : AGENTCG_STAT_PLACED);
 	trace_place(p->leaf, ret);
 	placement_free(p);
 }
 
 /*
- * agentcg_place_task() - have @task move into a leaf on its way to user mode
+ * agentcg_place_pid() - have a task move into a leaf on its way to user mode
+ * @pid: of the first pid namespace
+ * @start: its start_boottime, for a number may be another task's by now
  * @leaf: id of its cgroup, one that has its cgroup.procs (agentcg_leaf());
  *	0: not made yet, agentcg_place_wake() will say
  * @key: for agentcg_place_wake(), if @leaf is 0
  *
- * From any context, for a task that cannot go away meanwhile: a new one that
- * does not run yet, or current.  Returns 0; -ENOENT for no such leaf; -ENOMEM;
- * -ESRCH when the task is exiting.
+ * From any context.  Returns 0; -ENOENT for no such leaf; -ENOMEM; -ESRCH when
+ * the task is exiting or gone.
  */
-int agentcg_place_task(struct task_struct *task, u64 leaf, u64 key)
+int agentcg_place_pid(u32 pid, u64 start, u64 leaf, u64 key)
 {
+	struct task_struct *task;
 	struct placement *p;
 	int ret;
 
+	guard(rcu)();
+	task = pid_task(find_pid_ns(pid, &init_pid_ns), PIDTYPE_PID);
+	if (!task || task->start_boottime != start)
+		return -ESRCH;
 	p = kzalloc(sizeof(*p), GFP_ATOMIC | __GFP_NOWARN);
 	if (!p)
 		return -ENOMEM;
 	p->leaf = leaf;
 	p->key = key;
 	if (leaf) {
-		p->procs = agentcg_group_procs(leaf);
+		p->procs = agentcg_group_procs(leaf, &p->oom_score_adj);
 		if (!p->procs) {
 			kfree(p);
 			return -ENOENT;
@@ -141,9 +168,9 @@ int agentcg_place_task(struct task_struct *task, u64 leaf, u64 key)
  */
 int agentcg_place_wake(u64 key, u64 leaf)
 {
-	struct file *procs = leaf ? agentcg_group_procs(leaf) : NULL;
+	int adj = 0, n = 0;
+	struct file *procs = leaf ? agentcg_group_procs(leaf, &adj) : NULL;
 	struct placement *p;
-	int n = 0;
 
 	if (leaf && !procs)
 		return -ENOENT;
@@ -152,6 +179,7 @@ int agentcg_place_wake(u64 key, u64 leaf)
 			if (p->leaf || p->key != key || p->procs)
 				continue;
 			p->leaf = leaf;
+			p->oom_score_adj = adj;
 			p->procs = procs ? get_file(procs) : NULL;
 			p->refused = !procs;
 			n++;

@@ -4,9 +4,7 @@
 
 #include <linux/types.h>
 
-struct task_struct;
-
-int agentcg_place_task(struct task_struct *task, u64 leaf, u64 key);
+int agentcg_place_pid(u32 pid, u64 start, u64 leaf, u64 key);
 int agentcg_place_wake(u64 key, u64 leaf);
 void agentcg_place_exit(void);
 

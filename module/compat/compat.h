@@ -30,9 +30,4 @@
 #define AGENTCG_OVER_HIGH_OLD	"mem_cgroup_handle_over_high"
 #define AGENTCG_OVER_HIGH_NEW	"__mem_cgroup_handle_over_high"
 
-/* Until 6.19 kfuncs that insist on pointers that cannot go away say so. */
-#ifndef KF_TRUSTED_ARGS
-#define KF_TRUSTED_ARGS 0
-#endif
-
 #endif /* _AGENTCG_COMPAT_H */

@@ -121,7 +121,15 @@ struct agentcg_session {
 	__u64 reserve;		/* bytes kept for it even while it is idle */
 	__u64 requested;	/* sum of the requests of its live calls */
 	__u32 nr_calls;		/* live calls, the agent's own leaf among them */
-	__u32 pad;
+	__u32 flags;		/* enum agentcg_session_flags */
+};
+
+enum agentcg_session_flags {
+	/*
+	 * Its budget is what its user's other sessions leave of the user's, and some of
+	 * those are ranked above: its most important call is held, too, when that is used.
+	 */
+	AGENTCG_SESSION_YIELDS	= 1U << 0,
 };
 
 enum agentcg_call_flags {

@@ -107,7 +107,7 @@ struct agentcg_follow_arg {
 	__u32 slot;
 	__u32 kind;		/* attach */
 	__u32 fd;		/* leaf: its cgroup.procs, open for writing */
-	__u32 pad;
+	__s32 oom_score_adj;	/* leaf: the least of who is placed in it */
 	__s64 result;
 };
 

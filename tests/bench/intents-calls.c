@@ -4,7 +4,8 @@
  *
  *	intents-calls latency ROUNDS [UID [PAUSE_MS]]
  *		From one connection that is warm, in turn: a call that does nothing (org.varlink.service.GetInfo), BeginCall, a
- *		process in the leaf that exits at once, EndCall.  Prints the times in ns, in the order of the rounds.
+ *		process in the leaf that exits at once, EndCall.  Before each of the three PAUSE_MS pass, as an agent thinks
+ *		and its command runs; 0: back to back.  Prints the times in ns, in the order of the rounds.
  *	intents-calls open SESSIONS
  *		Opens so many, named s0, s1, ...; UIDS users have them in equal parts.
  *	intents-calls load SESSIONS CALLS RATE
@@ -51,6 +52,12 @@ static void sleep_until(uint64_t when)
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
 		;
+}
+
+static void rest(unsigned int ms)
+{
+	if (ms)
+		sleep_until(now() + ms * (NS / 1000));
 }
 
 static void die(const char *what, int error)
@@ -108,8 +115,8 @@ struct times {
 	uint64_t null, begin, end;
 };
 
-/* One call in @session, counted from @due on (0: from now).  The inode of its leaf; 0: refused. */
-static ino_t one_call(sd_varlink *link, const char *session, uint64_t due, struct times *t)
+/* One call in @session, counted from @due on (0: from now), @rest_ms long.  The inode of its leaf; 0: refused. */
+static ino_t one_call(sd_varlink *link, const char *session, uint64_t due, unsigned int rest_ms, struct times *t)
 {
 	sd_json_variant *p = NULL, *reply;
 	char *call = NULL;
@@ -133,6 +140,7 @@ static ino_t one_call(sd_varlink *link, const char *session, uint64_t due, struc
 		die("the leaf", errno);
 	run_in(fd);
 	close(fd);
+	rest(rest_ms);
 	r = sd_json_buildo(&p, SD_JSON_BUILD_PAIR_STRING("call", call));
 	if (r < 0)
 		die("json", -r);
@@ -171,12 +179,12 @@ static int latency(size_t rounds, uid_t uid, unsigned int pause_ms)
 	for (size_t i = 0; i < rounds + WARM; i++) {
 		struct times t;
 
-		if (pause_ms)
-			sleep_until(now() + pause_ms * (NS / 1000));
+		rest(pause_ms);
 		t.null = now();
 		ask(link, "org.varlink.service.GetInfo", NULL);
 		t.null = now() - t.null;
-		if (!one_call(link, "latency", 0, &t))
+		rest(pause_ms);
+		if (!one_call(link, "latency", 0, pause_ms, &t))
 			lost++;
 		if (i < WARM)
 			continue;
@@ -227,7 +235,7 @@ static void *client(void *data)
 
 		snprintf(session, sizeof(session), "s%zu", i % load.sessions);
 		sleep_until(due);
-		load.leaves[i] = one_call(link, session, due, &load.times[i]);
+		load.leaves[i] = one_call(link, session, due, 0, &load.times[i]);
 	}
 	sd_varlink_close_unref(link);
 	return NULL;

@@ -45,7 +45,7 @@ def keep(figures, runs):
 def cache(figures, runs):
     """4.3b: a real llama-server whose slot is saved, used by another, and restored."""
     from intents_cost import whole_daemon
-    daemon = whole_daemon("\n[CPU]\nScheduler=none\n[GPU]\nCache=drop\n")
+    daemon = whole_daemon("\n[CPU]\nScheduler=none\n")
     out = subprocess.run([sys.executable, "tests/bench/workers_cache.py", "reuse", "--runs", str(runs)], check=True, stdout=subprocess.PIPE).stdout
     figures.add("4.3b", "computed anew after a pause, of the tokens held", json.loads(out)["4.3b"], "of 1", 0.05)
     daemon.terminate()

@@ -80,8 +80,9 @@ class Calls:
     def __init__(self, prefix=()):
         if os.path.exists(STOP):
             os.unlink(STOP)
-        self.calls = [subprocess.Popen([*prefix, LOAD, "hog", str(CALL_MIB), STOP], stdin=subprocess.DEVNULL)
-                      for _ in range(CALLS)]
+        with open("/run/bench-calls.log", "w") as log:
+            self.calls = [subprocess.Popen([*prefix, LOAD, "hog", str(CALL_MIB), STOP], stdin=subprocess.DEVNULL, stderr=log)
+                          for _ in range(CALLS)]
         time.sleep(3)
 
     def end(self):

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# vm: --systemd --accel icount --timeout 240
+# vm: --systemd --timeout 240
 # On a machine where systemd is PID 1: the installed unit starts the daemon in a delegated group, with the module loaded,
 # and the installed command runs something there.
 set -euo pipefail

@@ -105,7 +105,8 @@ class Server:
     def ask(self, method, **params):
         self.id += 1
         self.send({"jsonrpc": "2.0", "id": self.id, "method": method, "params": params})
-        reply = self.line()
+        while (reply := self.line()) and reply.get("method") == "notifications/progress":
+            pass
         if not reply or reply.get("id") != self.id or reply.get("jsonrpc") != "2.0":
             raise ValueError(f"to {method} it replied {reply}")
         return reply
@@ -293,6 +294,61 @@ def budget(daemon):
     s.end()
 
 
+def waits(daemon):
+    """A tool that waits: told how far it is, cancelled, and others are answered meanwhile."""
+    def status(used):
+        daemon.replies["GetStatus"] = {"pool": {"memoryMax": 2048 * MIB, "memoryCurrent": used * MIB, "reserve": 64 * MIB,
+                                                "headroom": (2048 - used) * MIB}, "sessions": []}
+
+    def wait(id, **arguments):
+        s.send({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {
+            "name": "see_budget", "arguments": arguments, "_meta": {"progressToken": f"token {id}"}}})
+
+    s = Server("--socket", daemon.path, "--session", "x")
+    status(1500)
+    wait("w", until_free="1Gi")
+    equal("while a tool waits others are answered", s.ask("ping")["result"], {})
+    told = [s.line(), s.line()]
+    equal("how far it is is told by the client's token", [t["method"] for t in told], ["notifications/progress"] * 2)
+    p = [t["params"] for t in told]
+    check("... ever more", p[0]["progress"] < p[1]["progress"] <= 60 and p[0]["progressToken"] == p[1]["progressToken"] == "token w"
+          and p[0]["total"] == 60, p)
+    equal("... in words", p[0]["message"], "484 MiB of 1 GiB are free")
+    status(900)
+    while (got := s.line()) and "method" in got:
+        pass
+    equal("it is answered when there is enough", (got["id"], got["result"]["isError"], got["result"]["structuredContent"]["free"]),
+          ("w", False, 1084 * MIB))
+    like("... in words", got["result"]["content"][0]["text"], r"^Waited \d+s: 1\.1 GiB are free now\. Session x begins")
+    status(1500)
+    wait(700, until_free="1Gi")
+    wait(701, until_free="1Gi", within="600s")
+    s.ask("ping")
+    s.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 700, "reason": "x"}})
+    s.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "unknown"}})
+    s.send({"jsonrpc": "2.0", "method": "notifications/cancelled"})
+    status(0)
+    while (got := s.line()) and "method" in got:
+        pass
+    equal("a cancelled one is not answered, others are", got["id"], 701)
+    check("... nor told any more", s.ask("ping")["result"] == {} and not select.select([s.process.stdout], [], [], 1.5)[0])
+    status(1500)
+    started = time.monotonic()
+    r = s.tool("see_budget", until_free="1Gi", within="1s")
+    check("it waits no longer than it is to", 0.9 < time.monotonic() - started < 15 and not r["isError"], r)
+    like("... and says what there is", r["content"][0]["text"], r"^Waited 1s: only 484 MiB of 1 GiB are free: do it with less, or wait again\.")
+    r = s.tool("see_budget", until_free="400Mi")
+    like("what is there is not waited for", r["content"][0]["text"], "^484 MiB are free now")
+    like("what can never be is refused", s.tool("see_budget", until_free="2Gi"), "can ever have: say 1984Mi or less")
+    like("a bare G", s.tool("see_budget", until_free="2G"), "until_free: .*say 2Gi")
+    like("... a wrong time", s.tool("see_budget", until_free="1Gi", within="soon"), "within: ")
+    like("... too long", s.tool("see_budget", until_free="1Gi", within="1h"), "within: say 10m or less")
+    like("... a time for nothing", s.tool("see_budget", within="1s"), "within: say with until_free")
+    like("... no text", s.tool("see_budget", until_free=5), "until_free: say a text")
+    wait("last", until_free="1Gi")
+    equal("the end of its input ends it, whatever waits", s.end()[0], 0)
+
+
 def failures(daemon):
     s = Server("--socket", daemon.path, "--session", "x")
     r = s.tool("explain_last_failure")
@@ -383,7 +439,7 @@ def main():
         daemon.start()
         for part in (handshakes, modern, errors, batches, schemas, command):
             part()
-        for part in (declare, budget, failures, daemons, sessions):
+        for part in (declare, budget, waits, failures, daemons, sessions):
             part(daemon)
         daemon.stop()
     done()

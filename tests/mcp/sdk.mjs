@@ -36,7 +36,7 @@ function run(options, ...command) {
 }
 
 // Structured answers are checked against their schemas by the client, which throws when they do not fit.
-async function tools(name, client) {
+async function tools(name, client, callWith) {
 	const { tools } = await client.listTools();
 	equal(`${name}: the tools`, tools.map((t) => t.name), ["declare_intent", "see_budget", "explain_last_failure"]);
 	equal(`${name}: ... with what they may do`, tools.map((t) => t.annotations.readOnlyHint), [false, true, true]);
@@ -62,6 +62,21 @@ async function tools(name, client) {
 	r = await client.callTool({ name: "see_budget", arguments: {} });
 	equal(`${name}: the budget`, [r.structuredContent.session, r.structuredContent.pool.memoryMax].map((v) => v.name ?? v), [session, 400 * MiB]);
 	equal(`${name}: ... what a command may have`, [r.structuredContent.allowed.memory, r.structuredContent.allowed.pids], [300 * MiB, 200]);
+
+	r = await client.callTool({ name: "see_budget", arguments: { until_free: "1Mi" } });
+	like(`${name}: what is free is not waited for`, r.content[0].text, / are free now\. /);
+	const told = [];
+	const giveUp = new AbortController();
+	const held = spawnSync(agentcg, ["run", "--session", "hog", "--detach", "--json", "--", "sh", "-c",
+		"rm -f /tmp/hog; python3 -c 'import time; x = bytearray(200 << 20); open(\"/tmp/hog\", \"w\"); time.sleep(600)' >/dev/null 2>&1 & " +
+		"while [ ! -e /tmp/hog ]; do sleep 0.2; done"], { encoding: "utf8" });
+	const waiting = callWith({ name: "see_budget", arguments: { until_free: "300Mi", within: "9m" } }, {
+		signal: giveUp.signal, onprogress: (p) => { told.push(p); if (told.length === 2) giveUp.abort("enough"); },
+	});
+	await waiting.then(() => check(`${name}: it waits`, false, held.stderr), () => check(`${name}: it waits until the client gives up`, true));
+	like(`${name}: ... and is told how far it is`, told[0]?.message ?? "", /^[0-9.]+ MiB of 300 MiB are free$/);
+	check(`${name}: ... more each time`, told.length === 2 && told[0].progress < told[1].progress, told);
+	spawnSync(agentcg, ["session", "close", "--kill", "hog"]);
 
 	run(["--memory-max", "32Mi"], "python3", "-c", "x = bytearray(100 << 20)");
 	r = await client.callTool({ name: "explain_last_failure", arguments: {} });
@@ -95,7 +110,7 @@ async function first() {
 	equal("SDK 1: the server's name", client.getServerVersion().name, "agentcg");
 	like("SDK 1: ... and its instructions", client.getInstructions(), /declare_intent/);
 	await client.ping();
-	await tools("SDK 1", client);
+	await tools("SDK 1", client, (request, options) => client.callTool(request, undefined, options));
 	await client.close();
 	equal("SDK 1: nothing else came", errors, []);
 }
@@ -110,7 +125,7 @@ async function second(mode, wanted) {
 	await client.connect(new StdioClientTransport(server));
 	equal(`${name}: is what they agree on`, client.getNegotiatedProtocolVersion(), wanted);
 	equal(`${name}: the server's name`, client.getServerVersion()?.name, "agentcg");
-	await tools(name, client);
+	await tools(name, client, (request, options) => client.callTool(request, options));
 	await client.close();
 	equal(`${name}: nothing else came`, errors, []);
 }

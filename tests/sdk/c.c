@@ -230,7 +230,7 @@ static void test_commands(void)
 	close(out[1]);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	snprintf(wanted, sizeof(wanted), "0::%s\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n450\n", agentcg_call_cgroup(call));
+	snprintf(wanted, sizeof(wanted), "0::%s\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n950\n", agentcg_call_cgroup(call));
 	same_text("a command is in its call, signals open, first to go where the kernel must kill", rest_of(out[0]), wanted);
 	same_number("... its end", wait_and_close(call, pidfd), 0);
 	same_number("an exit code", wait_and_close(call, SPAWN(call, -1, "sh", "-c", "exit 3")), 3);
@@ -389,7 +389,7 @@ static void test_sessions(void)
 {
 	struct agentcg_session s = AGENTCG_SESSION_INIT;
 	struct agentcg_call *call;
-	char *notes = NULL, *json;
+	char *notes = NULL, *json, group[200];
 	int n = 0, pidfd;
 
 	s.name = name;
@@ -404,6 +404,12 @@ static void test_sessions(void)
 	same_number("any method", agentcg_call_method(cg, "io.agentcg.GetStatus", "{}", NULL, 0, &json, &error), 0);
 	has("... its reply", json, name);
 	free(json);
+	snprintf(group, sizeof(group), "{\"session\":\"%s\",\"group\":\"par\"}", name);
+	same_number("a call of a group", agentcg_call_method(cg, "io.agentcg.BeginCall", group, NULL, 0, NULL, &error), 0);
+	same_number("is ended with it", agentcg_group_end(cg, name, "par", on_killed, &n, &error), 0);
+	same_number("... nothing ran in it", n, 0);
+	refused("a group that is not there", agentcg_group_end(cg, name, "nope", NULL, NULL, &error), -ENXIO, "", "nope");
+	refused("no name", agentcg_group_end(cg, name, NULL, NULL, NULL, &error), -EINVAL, "group", "say the group's name");
 	call = begin(NULL);
 	pidfd = SPAWN(call, -1, "sleep", "634");
 	same_number("closing it leaves nothing detached", agentcg_session_close(cg, name, AGENTCG_SESSION_KILL, on_killed, &n, &error), 0);

@@ -322,6 +322,18 @@ def placed(s, client):
         client.close_session(name, kill=True)
 
 
+def ended_group(s, client):
+    with s.begin_call(["sleep"], group="end") as call:
+        process = call.popen(["sleep", "631"])
+        ended = s.end_group("end")
+        equal("a group is ended", ([k.call for k in ended.killed], ended.cancelled), ([call.name], 0))
+        equal("... what ran in it", process.wait(), -9)
+    try:
+        client.end_group(s.name, "nothing")
+    except agentcg.NoSuchCall as e:
+        equal("a group that is not there", e.call, "nothing")
+
+
 def waiting(s, client):
     first = s.begin_call(["first"], group="g")
     equal("a call of a group", [c.group for c in client.status().calls if c.call == first.name], ["g"])
@@ -486,6 +498,13 @@ async def aio_placed(s, client):
         await process.wait()
 
 
+async def aio_ended_group(s, client):
+    async with await s.begin_call(["sleep"], group="end") as call:
+        process = await call.popen(["sleep", "632"])
+        ended = await s.end_group("end")
+        equal("a group is ended", ([k.call for k in ended.killed], await process.wait()), ([call.name], -9))
+
+
 async def aio_waiting(s, client):
     first = await s.begin_call(["first"], group="g")
     task = asyncio.create_task(s.run(["true"], after=["g"]))
@@ -524,7 +543,7 @@ async def aio_restarts(s):
 async def aio():
     async with agentcg.aio.Session(f"{NAME}-aio", priority="normal") as s:
         client = s.client
-        for part in (aio_commands(s, client), aio_by_hand(s, client), aio_results(s, client), aio_placed(s, client), aio_waiting(s, client),
+        for part in (aio_commands(s, client), aio_by_hand(s, client), aio_results(s, client), aio_placed(s, client), aio_ended_group(s, client), aio_waiting(s, client),
                      aio_parallel(s), aio_restarts(s)):
             await part
             print(f"at {time.monotonic():.0f} s", flush=True)
@@ -540,7 +559,7 @@ def main():
     with agentcg.Session(NAME, priority="normal") as s:
         client = s.client
         for part in (lambda: commands(s), lambda: outcomes(s), lambda: refusals(s, client), lambda: declared(s, client),
-                     lambda: by_hand(s, client), lambda: results(s, client), lambda: placed(s, client), lambda: waiting(s, client),
+                     lambda: by_hand(s, client), lambda: results(s, client), lambda: placed(s, client), lambda: ended_group(s, client), lambda: waiting(s, client),
                      lambda: history(client), lambda: parallel(s), lambda: restarts(s)):
             part()
             print(f"at {time.monotonic():.0f} s", flush=True)

@@ -2,7 +2,7 @@
 """attach.py AGENTCG: a persistent shell as agents drive it, attached; prints TAP lines without numbers.
 
 The shell is driven as SWE-agent does it (pexpect: a terminal, a prompt of its own, read until that comes), another one
-by a pipe as some sandboxes do, and one within tmux-like terminals is a child of an attached framework.
+by a pipe as some sandboxes do, and one in a pane of tmux as OpenHands does it, by a framework that is attached.
 """
 import json
 import os
@@ -98,6 +98,9 @@ def shells():
     say("/agent" in s.run("echo; cat /proc/$$/cgroup"), "it is in the agent's leaf", own)
     first = leaves(s.run(f"{OWN}; {OWN}; ({OWN}); {OWN} | cat; x=$({OWN}); echo $x; bash -c '{OWN}; {OWN}'"))
     say(len(first) == 7 and len(set(first)) == 1 and "/tool-" in first[0], "a line of commands is one call, however it is made", first)
+    adj = s.run("cat /proc/$$/oom_score_adj /proc/self/oom_score_adj; setpriv --reuid 65534 sh -c 'echo 0 >/proc/self/oom_score_adj || echo refused'")
+    say(re.findall(r"(?m)^(\d+|refused)\s*$", adj) == ["0", "950", "refused"],
+        "the kernel's OOM killer takes a call before the shell, and a call cannot change that", adj)
     second = leaves(s.run(OWN))
     say(len(second) == 1 and second[0] != first[0], "the next line is another one", second)
     third = leaves(s.run(f"setsid {OWN}; (setsid sh -c '(sleep 1; {OWN}) & :' &); sleep 2"))
@@ -194,6 +197,69 @@ def frameworks():
     say(eventually(lambda: "frame" not in [x["name"] for x in status()["sessions"]]), "with the framework its session goes")
 
 
+# OpenHands' way: tmux by its command, one pane with one bash for the whole session, lines sent as keys, and a prompt that
+# tells what became of the last one, for which the shell itself starts programs.
+HANDS = r'''
+import json, subprocess, sys
+for line in sys.stdin:
+    print(json.dumps(subprocess.run(json.loads(line), capture_output=True, text=True).stdout), flush=True)
+'''
+METADATA = r'''export PROMPT_COMMAND='export PS1="\n###PS1JSON###\n{\"exit_code\": \"$?\", \"working_dir\": \"$(pwd)\", \"python\": \"$(which python3)\"}\n###PS1END###\n"'; export PS2=""'''
+
+
+class Hands:
+    def __init__(self):
+        self.process = subprocess.Popen([sys.executable, "-c", HANDS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        agentcg("session", "attach", "--session", "hands", self.process.pid)
+        self.ask("tmux", "-L", "hands", "-f", "/dev/null", "new-session", "-d", "-s", "root", "-x", "200", "-y", "200", "bash --norc")
+        self.prompts = 0
+        self.run(METADATA)
+
+    def ask(self, *argv):
+        self.process.stdin.write(json.dumps(argv) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def tmux(self, *argv):
+        return self.ask("tmux", "-L", "hands", *argv)
+
+    def run(self, line, seconds=120):
+        """What it wrote, and what the prompt after it tells."""
+        self.tmux("send-keys", "-t", "root", "-l", line, ";", "send-keys", "-t", "root", "Enter")
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            screen = self.tmux("capture-pane", "-J", "-p", "-S", "-", "-t", "root")
+            found = re.findall(r"(.*?)###PS1JSON###\n(.*?)\n###PS1END###", screen, re.DOTALL)
+            if len(found) > self.prompts:
+                self.prompts = len(found)
+                return found[-1][0], json.loads(found[-1][1])
+            time.sleep(1)
+        raise TimeoutError(f"no prompt after {line!r} in {screen!r}")
+
+
+def hands():
+    h = Hands()
+    pane = int(h.tmux("display-message", "-p", "-t", "root", "#{pane_pid}"))
+    attached = [a for x in status()["sessions"] if x["name"] == "hands" for a in x["attached"]]
+    say([(a["pid"], a["kind"]) for a in attached] == [(h.process.pid, "framework"), (pane, "shell")],
+        "the shell in a pane of tmux is attached with the framework", attached)
+    got = [leaves(h.run(f"{OWN}; ({OWN})")[0]) for _ in range(2)]
+    home = leaves(open(f"/proc/{pane}/cgroup").read())
+    say(all(len(x) == 2 and x[0] == x[1] for x in got) and len({x[0] for x in got} | set(home)) == 3,
+        "... each line that is sent as keys is a call, none is where the shell is", (got, home))
+    out, told = h.run("cd /tmp; python3 -c 'b = []\nwhile True: b.append(b\"x\" * (4 << 20))'", 300)
+    say(told["exit_code"] == "137" and "Killed" in out, "... a flood is killed", (out, told))
+    out, told = h.run("echo $((6 * 7))")
+    say("42" in out.split() and told == {"exit_code": "0", "working_dir": "/tmp", "python": told["python"]} and told["python"].endswith("python3"),
+        "... alone: the shell and what it knows are there", (out, told))
+    say(leaves(h.ask("nsenter", "-t", str(os.getpid()), "-m", "-u", "-i", "cat", "/proc/self/cgroup")) != [],
+        "a program that enters other namespaces is a call like any other")
+    h.tmux("kill-server")
+    h.process.stdin.close()
+    h.process.wait()
+    say(eventually(lambda: "hands" not in [x["name"] for x in status()["sessions"]]), "with both its session goes", calls("hands"))
+
+
 def homeless():
     p = subprocess.Popen(["sleep", "628"])
     agentcg("session", "attach", "--session", "gone", p.pid)
@@ -248,6 +314,7 @@ def main():
     s, name = shells()
     piped()
     frameworks()
+    hands()
     homeless()
     tickets()
     flood(s, name)

@@ -19,6 +19,7 @@ from varlink import Error, Link, SOCKET, check, equal
 
 DAEMON, FOLDER = sys.argv[1:]
 HISTORY = f"{FOLDER}/history.db"
+MADE = ["made"]     # sessions that are made for a call and go with it: those have no leaf for the next
 POOL = "/sys/fs/cgroup/agentcg.slice"
 PINS = "/sys/fs/bpf/agentcg"
 PTRACE_SYSCALL, PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_GET_SYSCALL_INFO = 24, 0x4206, 0x4207, 0x420e
@@ -158,10 +159,15 @@ class Case:
         self.child = start_child(group, self.sleeps)
         self.ending = True
         self.result = "result" in ask(daemon, link, "EndCall", call=self.call)
-        daemon.run(folded)
+        daemon.run(lambda: self.removed() and folded())
         link.close()
         self.link = None
         daemon.run(lambda: True)
+
+    def removed(self):
+        """What is done when the client has its answer: its leaf is gone, the one for the next call is made."""
+        here = leaves()
+        return self.call not in here and (self.session in MADE or any(leaf.startswith(self.session + "/") for leaf in here))
 
     def settle(self):
         """With the next daemon: what its client does then. Whether all is as it should be."""
@@ -184,6 +190,7 @@ class Case:
             self.ending = True
         if self.child:
             os.waitpid(self.child, 0)   # hangs if it lives
+        link.call("GetStatus")      # what has ended is gone for who looks
         if self.call in leaves():
             wrong.append("its leaf is left")
         link.close()

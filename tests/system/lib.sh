@@ -143,8 +143,17 @@ code_of() {
 
 no_calls() { [ "$(status '[.sessions[].calls[]] | length')" = 0 ]; }
 
-# no_leaves: no tool call's group is left
-no_leaves() { [ -z "$(find $pool -mindepth 2 -type d 2>/dev/null)" ]; }
+# no_leaves: no tool call's group is left; a session may have an empty one, of no call yet, for its next (daemon/later.h)
+no_leaves() {
+	[ -z "$(find $pool -mindepth 2 -type d 2>/dev/null)" ] || python3 - "$pool" <<'X'
+import glob, os, sys
+for session in glob.glob(f"{sys.argv[1]}/session-*/"):
+    leaves = glob.glob(f"{session}*/")
+    of_calls = [leaf for leaf in leaves if "trusted.agentcg" in os.listxattr(leaf) or open(f"{leaf}cgroup.procs").read()]
+    if of_calls or len(leaves) > 1:
+        sys.exit(f"left: {leaves}")
+X
+}
 
 # hog NAME OPTION...: hog.py as a tool call in the background, to be told its size with to and end
 declare -A hog_fd

@@ -4,7 +4,9 @@
 With the policy of test-queue.sh: a pool of 400 MiB of which 32 are kept, three calls a session, QueueTimeout of 6 s.
 """
 import json
+import os
 import select
+import subprocess
 import time
 
 from varlink import Error, Link, check, done, equal
@@ -282,7 +284,33 @@ def time_left():
 
 
 root.call("OpenSession", name="s")
-for part in (memory, order, budget, timeout, quota, leaving, others, groups, time_left):
+def end_group():
+    a, b, alone = Begun("s", 16, group="g"), Begun("s", 16, group="g"), Begun("s", 16)
+    check("two of a group and another", a.begins() and b.begins() and alone.begins())
+    c, d, after = Begun("t", 16), Begun("s", 17, group="g"), Begun("s", 18, wait=False, after=["g"])
+    check("one of it waits, one after it", c.begins() and waits(d) and waits(after))
+    for who, error in ((Link(1000), "PermissionDenied"), (root, "NoSuchCall")):
+        equal("not by another user, no group that is not there", who.error("EndGroup", session="s", group="g" if who is not root else "f"), error)
+    equal("nor one of another session", (root.error("EndGroup", session="t", group="g"), root.error("EndGroup", session="u", group="g"),
+                                         root.error("EndGroup", session="s", group="a/b")), ("NoSuchCall", "NoSuchSession", "InvalidParameter"))
+    process = subprocess.Popen(["sleep", "600"])
+    root.call("AttachProcess", [os.pidfd_open(process.pid)], call=a.reply["call"], pidFd=0)
+    ended = root.call("EndGroup", session="s", group="g")
+    equal("a group is ended: who ran is told, and how many waited", ended, {"killed": [{"call": a.reply["call"], "command": ["16"]}], "cancelled": 1})
+    equal("... what ran is killed", process.wait(10), -9)
+    d.ready(5)
+    equal("... what waited is told", d.error and (d.error.name, d.error.parameters), ("NoSuchCall", {"call": "g"}))
+    result = a.link.call("EndCall", call=a.reply["call"])["result"]
+    check("... its client gets the result", result["text"].startswith("ended on request"), result)
+    b.end()
+    check("... who comes after it begins", after.begins())
+    check("others are left alone", root.call("GetStatus")["sessions"] and alone.end() is None)
+    equal("ended once more there is nothing", root.call("EndGroup", session="s", group="g"), {"killed": [], "cancelled": 0})
+    after.end()
+    c.end()
+
+
+for part in (memory, order, budget, timeout, quota, leaving, others, groups, end_group, time_left):
     print(f"# {part.__name__}", flush=True)
     part()
 print("# end of queue-of-calls.py")

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Shells and frameworks that know nothing of this, attached: every tool call in a leaf of its own; tickets.
-# vm: --boot attach --accel icount --memory 2G --timeout 300
+# vm: --boot attach --accel icount --memory 2G --timeout 450
 set -u
 . tests/system/lib.sh
 load_module

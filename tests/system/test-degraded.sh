@@ -10,6 +10,8 @@ check "the module is not loaded" eventually 30 unloaded
 policy <<X
 [Pool]
 MemoryMax=400Mi
+[CPU]
+Scheduler=none
 X
 is "doctor without the module: 1" "$(code_of "$agentcg" doctor)" 1
 like "... names it and how to load it" "$(cat "$work/code.out")" "^missing module: .*(modprobe|insmod)"
@@ -31,6 +33,20 @@ is "release is not possible" "$(code_of "$agentcg" release uid-0/tool-1)" 1
 like "... and told" "$(cat "$work/code.err")" "not possible here: .*module"
 is "... and ends" "$(code other)" 0
 "$agentcg" session close frugal >/dev/null
+# Together they are too large for the pool, the agent much larger than what its call has: the kernel decides alone.
+python3 $system/agent.py large "$work/agent" 300 &
+agent=$!
+check "an agent" eventually 20 test -s "$work/agent"
+touch "$work/agent.go"
+check "... that is larger than its calls" eventually 60 test -e "$work/agent.done"
+hog call --session large
+to call 200
+is "... where the pool is full, the call is what the kernel takes" "$(code call)" 137
+check "... the agent goes on" kill $agent
+wait $agent 2>/dev/null
+user=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+is "a call cannot make itself look small" \
+	"$("${user[@]}" "$agentcg" run -- sh -c 'echo 0 2>/dev/null >/proc/self/oom_score_adj; cat /proc/self/oom_score_adj')" 950
 kill_daemon TERM
 
 # ---- with the module

@@ -51,5 +51,13 @@ is "then it begins" "$(code b)" 0
 is "... and runs" "$(cat "$work/b.out")" ran
 like "... and says what it has waited for" "$(cat "$work/b.err")" 'waited [0-9.]+m?s for memory: 1 call with 300.* was before it'
 is "... and so does the other" "$(code c)" 0
+run_call d --session t --group par -- sleep 600
+check "a call of a group" eventually 10 phase t/tool-5 running
+like "... is ended with that" "$("$agentcg" session close --group par t | tr '\n' ' ')" "t: group par is ended killed t/tool-5: sleep 600"
+is "... and its client sees that" "$(code d)" 137
+is "a group that is not there" "$(code_of "$agentcg" session close --group nope t)" 1
+like "... in words" "$(cat "$work/code.err")" "no call or group 'nope'"
+is "--group goes with close" "$(code_of "$agentcg" session open --group par t)" 2
+"$agentcg" session close t >/dev/null
 check "no leaf is left" eventually 10 no_leaves
 done_testing

@@ -8,6 +8,8 @@ load_module
 policy <<X
 [Pool]
 MemoryMax=600Mi
+[CPU]
+Scheduler=none
 X
 is "without a daemon: 125" "$(code_of "$agentcg" run -- true)" 125
 like "... and how to start one" "$(cat "$work/code.err")" "no daemon at .*start it"
@@ -71,7 +73,7 @@ done
 is "a daemonised child does not hold it up" "$(code_of timeout 30 "${run[@]}" -- \
 	sh -c "setsid sh -c 'echo \$\$ >$work/pid; exec sleep 1000' >/dev/null 2>&1 </dev/null & while [ ! -s $work/pid ]; do sleep 0.1; done")" 0
 check "... and is killed" test ! -d "/proc/$(cat "$work/pid")"
-check "no leaf is left" no_leaves
+check "no leaf is left" eventually 10 no_leaves
 run_call killed -- sh -c "echo \$\$ >$work/pid2; exec sleep 1000"
 eventually 20 test -s "$work/pid2"
 kill -KILL "$(pgrep -f "agentcg run --result $work/killed.json" | head -n 1)"
@@ -129,4 +131,18 @@ is "... and its sibling" "$(code sibling)" 0
 check "... and takes all of the leaf with it" bash -c '! pgrep -fx "sleep 100"'
 kill $agent
 wait $agent 2>/dev/null
+
+# ---- a leaf that is made before its call
+"$agentcg" session open next >/dev/null
+ready() { [ "$(echo $pool/session-next/tool-*)" = $pool/session-next/tool-"$1" ]; }
+"${run[@]}" --session next -- true
+check "a session that has begun a call has a leaf for the next one" eventually 10 ready 2
+is "... which is none yet" "$(status '.sessions[] | select(.name == "next").calls | length')" 0
+# shellcheck disable=SC2016 # for the inner shell
+is "... and gets what that one is granted" "$("${run[@]}" --session next --memory-max 40Mi --pids-max 7 -- \
+	sh -c 'cd /sys/fs/cgroup"$(cut -d: -f3 /proc/self/cgroup)" && cat memory.max pids.max memory.oom.group && pwd')" \
+	"$(printf '%s\n' $((40 * MiB)) 7 1 $pool/session-next/tool-2)"
+check "... then there is another one" eventually 10 ready 3
+is "it goes with the session" "$(code_of "$agentcg" session close next)" 0
+check "... at once" test ! -e $pool/session-next
 done_testing

@@ -8,6 +8,8 @@ load_module
 policy <<X
 [Pool]
 MemoryMax=1200Mi
+[CPU]
+Scheduler=none
 X
 start_daemon
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "client.h"
+#include "decide.h"
 #include "mcp.h"
 #include "size.h"
 #include "whose.h"
@@ -17,6 +18,10 @@
 
 /* As much of a command as the launcher tells the daemon (leaf.c), so that both are of one kind. */
 #define LINE_MAX_BYTES	250
+
+/* So long is waited for memory if nothing is said, and at most. */
+#define WITHIN_USEC	(60 * USEC_PER_SEC)
+#define WITHIN_MAX_USEC	(600 * USEC_PER_SEC)
 
 /* As the daemon keeps what was declared (DeclareIntent). */
 #define DECLARED_USEC	(600 * USEC_PER_SEC)
@@ -170,7 +175,8 @@ static int answer_declared(const struct agentcg_mcp_peer *peer, sd_json_variant 
 		SD_JSON_BUILD_PAIR_UNSIGNED("validUSec", DECLARED_USEC));
 }
 
-static int declare_intent(const struct agentcg_mcp_peer *peer, sd_json_variant *arguments, struct agentcg_mcp_answer *ret)
+static int declare_intent(const struct agentcg_mcp_peer *peer, sd_json_variant *arguments, struct agentcg_mcp_wait *wait,
+			  struct agentcg_mcp_answer *ret)
 {
 	static char *const ours[] = { "command", NULL };
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *intent = NULL, *command = NULL, *parameters = NULL, *reply = NULL;
@@ -291,16 +297,88 @@ static void say_budget(FILE *f, const char *name, sd_json_variant *session, sd_j
 	    BYTES(agentcg_json_u64(pool, "memoryMax")), BYTES(agentcg_json_u64(pool, "headroom")));
 }
 
-static int see_budget(const struct agentcg_mcp_peer *peer, sd_json_variant *arguments, struct agentcg_mcp_answer *ret)
+/* What a command of the session can have now, and what it could if nothing else ran. */
+struct room {
+	uint64_t free;
+	uint64_t ever;
+};
+
+static struct room look_for_room(sd_json_variant *session, sd_json_variant *pool)
+{
+	uint64_t reserve = agentcg_json_u64(pool, "reserve"), budget = agentcg_json_u64(session, "budget");
+	struct room r = {
+		.free = agentcg_sub(agentcg_json_u64(pool, "headroom"), reserve),
+		.ever = agentcg_sub(agentcg_json_u64(pool, "memoryMax"), reserve),
+	};
+
+	if (agentcg_json_has(session, "budget")) {
+		r.free = min_u64(r.free, agentcg_sub(budget, agentcg_json_u64(session, "memoryCurrent")));
+		r.ever = min_u64(r.ever, budget);
+	}
+	return r;
+}
+
+/* To wait until so much is free. */
+struct room_wish {
+	uint64_t bytes;		/* 0: not to wait */
+	uint64_t within_usec;
+};
+
+/* 1: it is refused. */
+static int read_room_wish(sd_json_variant *arguments, struct room_wish *wish, struct agentcg_mcp_answer *ret)
+{
+	static const char *const fields[] = { "until_free", "within" };
+	const char *text[ARRAY_SIZE(fields)] = {};
+	char why[AGENTCG_WHY_MAX] = "";
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		if (!arguments || !agentcg_json_has(arguments, fields[i]))
+			continue;
+		text[i] = agentcg_json_string(arguments, fields[i]);
+		if (!text[i])
+			return refuse(ret, "%s: say a text, such as \"%s\"", fields[i], i ? "30s" : "1Gi") ?: 1;
+	}
+	if (text[1] && !text[0])
+		return refuse(ret, "within: say with until_free how much is to be free") ?: 1;
+	if (text[0] && agentcg_parse_size(text[0], &wish->bytes, why) < 0)
+		return refuse(ret, "until_free: %s", why) ?: 1;
+	if (text[1] && agentcg_parse_time(text[1], &wish->within_usec, why) < 0)
+		return refuse(ret, "within: %s", why) ?: 1;
+	if (wish->within_usec > WITHIN_MAX_USEC)
+		return refuse(ret, "within: say 10m or less") ?: 1;
+	return r;
+}
+
+static void say_waited(FILE *f, const struct room_wish *wish, const struct room *room, uint64_t waited)
+{
+	if (!wish->bytes)
+		return;
+	/* To seconds: more is noise here. */
+	if (waited >= USEC_PER_SEC)
+		say(f, "Waited %s: ", TIME(waited / USEC_PER_SEC * USEC_PER_SEC));
+	if (wish->bytes <= room->free)
+		say(f, "%s are free now. ", BYTES(room->free));
+	else
+		say(f, "only %s of %s are free: do it with less, or wait again. ", BYTES(room->free), BYTES(wish->bytes));
+}
+
+static int see_budget(const struct agentcg_mcp_peer *peer, sd_json_variant *arguments, struct agentcg_mcp_wait *wait,
+		      struct agentcg_mcp_answer *ret)
 {
 	static const char *const pool_keys[] = { "memoryMax", "memoryCurrent", "headroom", "reserve", "enforcement", NULL };
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *reply = NULL, *session = NULL, *running = NULL, *pool = NULL;
+	struct room_wish wish = { .within_usec = WITHIN_USEC };
 	sd_json_variant *found, *allowed;
 	char why[AGENTCG_WHY_MAX] = "";
 	_cleanup_fclose_ FILE *f = NULL;
+	struct room room;
 	size_t size;
 	int r;
 
+	r = read_room_wish(arguments, &wish, ret);
+	if (r)
+		return r < 0 ? r : 0;
 	r = ask(peer, "GetStatus", NULL, &reply, why);
 	if (r < 0)
 		return refuse_for(ret, r, why);
@@ -313,15 +391,25 @@ static int see_budget(const struct agentcg_mcp_peer *peer, sd_json_variant *argu
 		r = pick(sd_json_variant_by_key(reply, "pool"), pool_keys, &pool);
 	if (r < 0)
 		return r;
+	room = look_for_room(session, pool);
+	if (wish.bytes > room.ever)
+		return refuse(ret, "until_free: %s is more than this session can ever have: say %s or less",
+			      SIZE(wish.bytes), SIZE(room.ever));
+	if (wait && wish.bytes > room.free && wait->waited_usec < wish.within_usec) {
+		wait->total_usec = wish.within_usec;
+		return asprintf(&ret->text, "%s of %s are free", BYTES(room.free), BYTES(wish.bytes)) < 0 ? -ENOMEM : 1;
+	}
 	f = open_memstream(&ret->text, &size);
 	if (!f)
 		return -ENOMEM;
+	say_waited(f, &wish, &room, wait ? wait->waited_usec : 0);
 	say_budget(f, peer->session, found ? session : NULL, running, pool);
 	say_allowed(f, allowed);
 	return sd_json_buildo(&ret->structured,
 		SD_JSON_BUILD_PAIR_VARIANT("session", session),
 		SD_JSON_BUILD_PAIR_VARIANT("running", running),
 		SD_JSON_BUILD_PAIR_VARIANT("pool", pool),
+		SD_JSON_BUILD_PAIR_UNSIGNED("free", room.free),
 		SD_JSON_BUILD_PAIR_CONDITION(!!allowed, "allowed", SD_JSON_BUILD_VARIANT(allowed)));
 }
 
@@ -414,7 +502,8 @@ static int answer_failure(sd_json_variant *failure, struct agentcg_mcp_answer *r
 	return 0;
 }
 
-static int explain_last_failure(const struct agentcg_mcp_peer *peer, sd_json_variant *arguments, struct agentcg_mcp_answer *ret)
+static int explain_last_failure(const struct agentcg_mcp_peer *peer, sd_json_variant *arguments, struct agentcg_mcp_wait *wait,
+				struct agentcg_mcp_answer *ret)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL, *reply = NULL;
 	char why[AGENTCG_WHY_MAX] = "";
@@ -444,7 +533,8 @@ static int explain_last_failure(const struct agentcg_mcp_peer *peer, sd_json_var
 
 static const struct {
 	const char *name;
-	int (*function)(const struct agentcg_mcp_peer *peer, sd_json_variant *arguments, struct agentcg_mcp_answer *ret);
+	int (*function)(const struct agentcg_mcp_peer *peer, sd_json_variant *arguments, struct agentcg_mcp_wait *wait,
+			struct agentcg_mcp_answer *ret);
 } tools[] = {
 	{ "declare_intent", declare_intent },
 	{ "see_budget", see_budget },
@@ -452,7 +542,7 @@ static const struct {
 };
 
 int agentcg_mcp_call(const struct agentcg_mcp_peer *peer, const char *name, sd_json_variant *arguments,
-		     struct agentcg_mcp_answer *ret)
+		     struct agentcg_mcp_wait *wait, struct agentcg_mcp_answer *ret)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *status = NULL;
 	struct agentcg_mcp_peer now = *peer;
@@ -469,5 +559,5 @@ int agentcg_mcp_call(const struct agentcg_mcp_peer *peer, const char *name, sd_j
 		(void)ask(peer, "GetStatus", NULL, &status, NULL);
 		now.session = agentcg_whose(status, whose);
 	}
-	return tools[i].function(&now, arguments, ret);
+	return tools[i].function(&now, arguments, wait, ret);
 }

@@ -6,9 +6,14 @@
  *
  * Two ages of the protocol, told apart by each request: with the handshake
  * ("initialize", up to 2025-11-25), and without (2026-07-28), where every
- * request names its version in _meta.  Each request is answered before the next
- * is read (the daemon answers in milliseconds), so there is nothing to cancel.
+ * request names its version in _meta.
+ *
+ * Each request is answered before the next is read, as the daemon answers in
+ * milliseconds, but for a tool that waits: its request is put aside and tried again
+ * every now and then, with notifications/progress if the client gave a token, until
+ * it is answered or cancelled.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 
@@ -22,6 +27,10 @@
 #define LINE_MAX_BYTES		(1 * MIB)
 /* Each may be answered by the whole list of tools. */
 #define BATCH_MAX		64
+
+/* Requests that wait; a further one is answered at once. */
+#define WAITING_MAX		8
+#define LOOK_USEC		(500 * USEC_PER_MSEC)
 
 /* Ours, where the specification has it. */
 #define CODE_VERSION		(-32022)	/* UnsupportedProtocolVersion */
@@ -53,8 +62,15 @@ static const char modern_version[] = "2026-07-28";
 /* The only one whose receivers must take several messages in one array. */
 static const char batch_version[] = "2025-03-26";
 
+struct waiting {
+	sd_json_variant *message;	/* NULL: nobody */
+	uint64_t since_usec;
+	uint64_t told;			/* seconds of waiting that were told */
+};
+
 struct server {
 	struct agentcg_mcp_peer peer;
+	struct waiting waiting[WAITING_MAX];
 	sd_json_variant *about;		/* agentcg_mcp_tools */
 	const char *version;		/* agreed by the handshake; NULL: not yet */
 };
@@ -64,6 +80,8 @@ struct request {
 	const struct agentcg_rpc *rpc;
 	bool modern;
 	bool in_batch;
+	struct agentcg_mcp_wait *wait;	/* NULL: it is to be answered at once */
+	bool waits;			/* it is not answered yet: message says how far it is */
 	sd_json_variant *result;
 	int code;
 	char message[256];
@@ -163,11 +181,16 @@ static int call_tool(struct server *s, struct request *q)
 		arguments = NULL;
 	if (arguments && !sd_json_variant_is_object(arguments))
 		return fail(q, AGENTCG_RPC_INVALID_PARAMS, "arguments: say an object");
-	r = agentcg_mcp_call(&s->peer, name, arguments, &a);
+	r = agentcg_mcp_call(&s->peer, name, arguments, q->wait, &a);
 	if (r == -ENOENT)
 		return fail(q, AGENTCG_RPC_INVALID_PARAMS, "there is no tool \"%.64s\"; tools/list lists them", name);
 	if (r < 0)
 		return r;
+	if (r == 1) {
+		q->waits = true;
+		snprintf(q->message, sizeof(q->message), "%s", a.text);
+		return 0;
+	}
 	return sd_json_buildo(&q->result,
 		SD_JSON_BUILD_PAIR_ARRAY("content", SD_JSON_BUILD_OBJECT(
 			SD_JSON_BUILD_PAIR_STRING("type", "text"),
@@ -243,14 +266,19 @@ static int complete(struct request *q)
 	return r;
 }
 
-static int answer(struct server *s, const struct agentcg_rpc *rpc, bool in_batch, sd_json_variant **ret)
+static sd_json_variant *meta_of(const struct agentcg_rpc *rpc)
 {
-	_cleanup_(request_done) struct request q = { .rpc = rpc, .in_batch = in_batch };
-	sd_json_variant *meta = NULL;
+	return rpc->params && sd_json_variant_is_object(rpc->params) ? sd_json_variant_by_key(rpc->params, "_meta") : NULL;
+}
+
+/* 1 and how far it is: it waits on. */
+static int answer(struct server *s, const struct agentcg_rpc *rpc, bool in_batch, struct agentcg_mcp_wait *wait,
+		  char progress[256], sd_json_variant **ret)
+{
+	_cleanup_(request_done) struct request q = { .rpc = rpc, .in_batch = in_batch, .wait = wait };
+	sd_json_variant *meta = meta_of(rpc);
 	int r = 0;
 
-	if (rpc->params && sd_json_variant_is_object(rpc->params))
-		meta = sd_json_variant_by_key(rpc->params, "_meta");
 	q.modern = meta && sd_json_variant_is_object(meta) && sd_json_variant_by_key(meta, META_VERSION);
 	if (rpc->params && !sd_json_variant_is_object(rpc->params))
 		fail(&q, AGENTCG_RPC_INVALID_PARAMS, "params: say an object");
@@ -258,12 +286,117 @@ static int answer(struct server *s, const struct agentcg_rpc *rpc, bool in_batch
 		r = check_envelope(&q, meta);
 	if (r >= 0 && !q.code)
 		r = dispatch(s, &q);
+	if (r >= 0 && q.waits) {
+		memcpy(progress, q.message, sizeof(q.message));
+		return 1;
+	}
 	if (r >= 0)
 		r = complete(&q);
 	if (r < 0)
 		fail(&q, AGENTCG_RPC_INTERNAL_ERROR, "%s", strerror(-r));
 	return q.code ? agentcg_rpc_error(rpc->id, q.code, q.message, q.data, ret) :
 			agentcg_rpc_result(rpc->id, q.result, ret);
+}
+
+/* ---- those that wait ---------------------------------------------------- */
+
+static int write_line(sd_json_variant *v);
+
+static struct waiting *find_place(struct server *s)
+{
+	for (size_t i = 0; i < WAITING_MAX; i++)
+		if (!s->waiting[i].message)
+			return &s->waiting[i];
+	return NULL;
+}
+
+static bool somebody_waits(const struct server *s)
+{
+	for (size_t i = 0; i < WAITING_MAX; i++)
+		if (s->waiting[i].message)
+			return true;
+	return false;
+}
+
+static void cancel(struct server *s, const struct agentcg_rpc *cancelled)
+{
+	sd_json_variant *id = cancelled->params ? sd_json_variant_by_key(cancelled->params, "requestId") : NULL;
+	struct agentcg_rpc rpc;
+
+	for (size_t i = 0; id && i < WAITING_MAX; i++) {
+		struct waiting *w = &s->waiting[i];
+
+		if (!w->message)
+			continue;
+		agentcg_rpc_read(w->message, &rpc);
+		/* It is not to be answered then. */
+		if (sd_json_variant_equal(rpc.id, id))
+			w->message = sd_json_variant_unref(w->message);
+	}
+}
+
+static int tell_progress(const struct agentcg_rpc *rpc, const struct agentcg_mcp_wait *wait, const char *text)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
+	sd_json_variant *meta = meta_of(rpc), *token = meta ? sd_json_variant_by_key(meta, "progressToken") : NULL;
+	int r;
+
+	if (!token || !(sd_json_variant_is_string(token) || sd_json_variant_is_integer(token)))
+		return 0;
+	r = sd_json_buildo(&v,
+		SD_JSON_BUILD_PAIR_STRING("jsonrpc", "2.0"),
+		SD_JSON_BUILD_PAIR_STRING("method", "notifications/progress"),
+		SD_JSON_BUILD_PAIR_OBJECT("params",
+			SD_JSON_BUILD_PAIR_VARIANT("progressToken", token),
+			SD_JSON_BUILD_PAIR_UNSIGNED("progress", wait->waited_usec / USEC_PER_SEC),
+			SD_JSON_BUILD_PAIR_UNSIGNED("total", wait->total_usec / USEC_PER_SEC),
+			SD_JSON_BUILD_PAIR_STRING("message", text)));
+	return r < 0 ? r : write_line(v);
+}
+
+static int look_again(struct server *s, struct waiting *w, uint64_t now)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *reply = NULL;
+	struct agentcg_mcp_wait wait = { .waited_usec = now - w->since_usec };
+	char progress[256];
+	struct agentcg_rpc rpc;
+	int r;
+
+	agentcg_rpc_read(w->message, &rpc);
+	r = answer(s, &rpc, false, &wait, progress, &reply);
+	if (r == 1 && wait.waited_usec / USEC_PER_SEC > w->told) {
+		w->told = wait.waited_usec / USEC_PER_SEC;
+		return tell_progress(&rpc, &wait, progress);
+	}
+	if (r == 1)
+		return 0;
+	w->message = sd_json_variant_unref(w->message);
+	return r < 0 ? r : write_line(reply);
+}
+
+static int look_at_all(struct server *s)
+{
+	uint64_t now = now_usec(CLOCK_MONOTONIC);
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < WAITING_MAX; i++)
+		if (s->waiting[i].message)
+			r = look_again(s, &s->waiting[i], now);
+	return r;
+}
+
+/* Whose answer may come later, unless it is part of a batch. */
+static int take_request(struct server *s, sd_json_variant *v, const struct agentcg_rpc *rpc, bool in_batch, sd_json_variant **ret)
+{
+	struct waiting *place = in_batch ? NULL : find_place(s);
+	struct agentcg_mcp_wait wait = {};
+	char progress[256];
+	int r;
+
+	r = answer(s, rpc, in_batch, place ? &wait : NULL, progress, ret);
+	if (r == 1)
+		*place = (struct waiting){ .message = sd_json_variant_ref(v), .since_usec = now_usec(CLOCK_MONOTONIC) };
+	return r < 0 ? r : 0;
 }
 
 /* ---- one line ----------------------------------------------------------- */
@@ -276,8 +409,11 @@ static int take_message(struct server *s, sd_json_variant *v, bool in_batch, sd_
 	agentcg_rpc_read(v, &rpc);
 	switch (rpc.kind) {
 	case AGENTCG_RPC_REQUEST:
-		return answer(s, &rpc, in_batch, ret);
-	case AGENTCG_RPC_NOTIFICATION:	/* initialized; cancelled, but that was answered before */
+		return take_request(s, v, &rpc, in_batch, ret);
+	case AGENTCG_RPC_NOTIFICATION:
+		if (streq(rpc.method, "notifications/cancelled"))
+			cancel(s, &rpc);
+		return 0;
 	case AGENTCG_RPC_RESPONSE:	/* we ask for nothing */
 		return 0;
 	default:
@@ -369,12 +505,24 @@ static int take_lines(struct server *s, struct agentcg_lines *lines)
 static int serve(struct server *s)
 {
 	_cleanup_(agentcg_lines_done) struct agentcg_lines lines = { .max = LINE_MAX_BYTES };
+	uint64_t look_at = 0;
 	char buf[32 * KIB];
 	int r;
 
 	r = sd_json_parse(agentcg_mcp_tools, 0, &s->about, NULL, NULL);
 	while (r >= 0) {
-		ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
+		struct pollfd fd = { .fd = STDIN_FILENO, .events = POLLIN };
+		bool waits = somebody_waits(s);
+		ssize_t n;
+
+		if (waits && look_at < now_usec(CLOCK_MONOTONIC)) {
+			look_at = now_usec(CLOCK_MONOTONIC) + LOOK_USEC;
+			r = look_at_all(s);
+			continue;
+		}
+		if (waits && poll(&fd, 1, (int)(LOOK_USEC / USEC_PER_MSEC)) == 0)
+			continue;
+		n = read(STDIN_FILENO, buf, sizeof(buf));
 
 		if (n == 0)
 			return 0;
@@ -417,6 +565,8 @@ int agentcg_cmd_mcp(int argc, char **argv)
 		agentcg_say("this is for agent tools: it waits for an MCP client on standard input; see --help");
 	signal(SIGPIPE, SIG_IGN);
 	r = serve(&s);
+	for (size_t i = 0; i < WAITING_MAX; i++)
+		sd_json_variant_unref(s.waiting[i].message);
 	sd_json_variant_unref(s.about);
 	if (r >= 0 || r == -EPIPE)
 		return 0;

@@ -20,12 +20,20 @@ struct agentcg_mcp_answer {
 	bool error;		/* the model should do something else; the text says what */
 };
 
+/* Of a call that has been waiting for something. */
+struct agentcg_mcp_wait {
+	uint64_t waited_usec;
+	uint64_t total_usec;	/* out: so long does it wait at most */
+};
+
 /*
- * Calls the tool @name; @arguments is an object or NULL.  -ENOENT: there is no
- * such tool; other negative errno: nothing can be said (no memory).
+ * Calls the tool @name; @arguments is an object or NULL.  1: what it waits for is
+ * not there yet, ret->text says how far it is: call it again a little later.
+ * With @wait NULL it does not wait.  -ENOENT: there is no such tool; other
+ * negative errno: nothing can be said (no memory).
  */
 int agentcg_mcp_call(const struct agentcg_mcp_peer *peer, const char *name, sd_json_variant *arguments,
-		     struct agentcg_mcp_answer *ret);
+		     struct agentcg_mcp_wait *wait, struct agentcg_mcp_answer *ret);
 void agentcg_mcp_answer_done(struct agentcg_mcp_answer *a);
 
 /* mcp-tools.json: { "instructions": TEXT, "tools": [TOOL...] } as MCP describes tools. */

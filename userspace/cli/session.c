@@ -23,6 +23,7 @@ static const char session_help[] =
 	"      --time-left T    what it has left for its calls from now on: 10m; none: no end\n"
 	"      --calls-left N   how many calls are to come, so that each gets its share of that\n"
 	"      --kill           when closing: its detached calls too\n"
+	"      --group NAME     when closing: end only this group of its calls (agentcg run --group)\n"
 	"      --json           print the answer as JSON\n"
 	"      --socket PATH    where the daemon listens ($AGENTCG_SOCKET)\n"
 	"  -h, --help           this text\n"
@@ -55,7 +56,7 @@ static int ask(const char *socket, sd_varlink **link, const char *method,
 }
 
 struct session_options {
-	const char *socket, *name, *time_left;
+	const char *socket, *name, *time_left, *group;
 	bool json, open, changes, kill;
 	uint32_t priority;
 	uint64_t budget, reserve, calls_left;
@@ -108,11 +109,43 @@ static void say_killed(sd_json_variant *v)
 	putchar('\n');
 }
 
+static void say_all_killed(sd_json_variant *answer)
+{
+	sd_json_variant *killed = sd_json_variant_by_key(answer, "killed");
+
+	for (size_t i = 0; killed && i < sd_json_variant_elements(killed); i++)
+		say_killed(sd_json_variant_by_index(killed, i));
+}
+
+static int group_end(const struct session_options *o)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL;
+	_cleanup_(sd_varlink_unrefp) sd_varlink *link = NULL;
+	sd_json_variant *answer;
+	int r;
+
+	r = sd_json_buildo(&parameters,
+		SD_JSON_BUILD_PAIR_STRING("session", o->name),
+		SD_JSON_BUILD_PAIR_STRING("group", o->group));
+	if (r < 0)
+		return EXIT_FAILURE;
+	r = ask(o->socket, &link, "EndGroup", parameters, &answer);
+	if (r)
+		return r;
+	if (o->json)
+		return agentcg_print_json(answer);
+	printf("%s: group %s is ended\n", o->name, o->group);
+	say_all_killed(answer);
+	if (agentcg_json_u64(answer, "cancelled"))
+		printf("%" PRIu64 " of its calls waited and will not begin\n", agentcg_json_u64(answer, "cancelled"));
+	return 0;
+}
+
 static int session_close(const struct session_options *o)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL;
 	_cleanup_(sd_varlink_unrefp) sd_varlink *link = NULL;
-	sd_json_variant *answer, *killed;
+	sd_json_variant *answer;
 	int r;
 
 	r = sd_json_buildo(&parameters,
@@ -126,9 +159,7 @@ static int session_close(const struct session_options *o)
 	if (o->json)
 		return agentcg_print_json(answer);
 	printf("%s: closed\n", o->name);
-	killed = sd_json_variant_by_key(answer, "killed");
-	for (size_t i = 0; killed && i < sd_json_variant_elements(killed); i++)
-		say_killed(sd_json_variant_by_index(killed, i));
+	say_all_killed(answer);
 	if (agentcg_json_u64(answer, "detached"))
 		printf("%" PRIu64 " detached calls go on; to end them too: agentcg session close --kill %s\n",
 		       agentcg_json_u64(answer, "detached"), o->name);
@@ -146,8 +177,10 @@ static int session_words(int argc, char **argv, struct session_options *o)
 		return agentcg_usage_error("say which session to %s: one NAME", argv[optind]);
 	if (!o->open && o->changes)
 		return agentcg_usage_error("--priority, --budget, --reserve, --time-left and --calls-left go with open");
-	if (o->open && o->kill)
-		return agentcg_usage_error("--kill goes with close");
+	if (o->open && (o->kill || o->group))
+		return agentcg_usage_error("--kill and --group go with close");
+	if (o->kill && o->group)
+		return agentcg_usage_error("--group ends its detached calls in any case: leave --kill out");
 	o->name = argv[optind + 1];
 	return 0;
 }
@@ -166,7 +199,7 @@ static int take_count(const char *value, uint64_t *ret)
 
 int agentcg_cmd_session(int argc, char **argv)
 {
-	enum { PRIORITY = OPT_FIRST, BUDGET, RESERVE, TIME_LEFT, CALLS_LEFT, KILL, JSON, SOCKET };
+	enum { PRIORITY = OPT_FIRST, BUDGET, RESERVE, TIME_LEFT, CALLS_LEFT, KILL, GROUP, JSON, SOCKET };
 	static const struct option options[] = {
 		{ "priority", required_argument, NULL, PRIORITY },
 		{ "budget", required_argument, NULL, BUDGET },
@@ -174,6 +207,7 @@ int agentcg_cmd_session(int argc, char **argv)
 		{ "time-left", required_argument, NULL, TIME_LEFT },
 		{ "calls-left", required_argument, NULL, CALLS_LEFT },
 		{ "kill", no_argument, NULL, KILL },
+		{ "group", required_argument, NULL, GROUP },
 		{ "json", no_argument, NULL, JSON },
 		{ "socket", required_argument, NULL, SOCKET },
 		AGENTCG_COMMON_OPTIONS
@@ -201,6 +235,8 @@ int agentcg_cmd_session(int argc, char **argv)
 			r = take_count(optarg, &o.calls_left);
 		else if (c == KILL)
 			o.kill = true;
+		else if (c == GROUP)
+			o.group = optarg;
 		else if (c == JSON)
 			o.json = true;
 		else if (c == SOCKET)
@@ -214,6 +250,8 @@ int agentcg_cmd_session(int argc, char **argv)
 	r = session_words(argc, argv, &o);
 	if (r)
 		return r;
+	if (o.group)
+		return group_end(&o);
 	return o.open ? session_open(&o) : session_close(&o);
 }
 

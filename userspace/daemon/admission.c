@@ -383,6 +383,27 @@ void agentcg_admission_close(struct session *s)
 	agentcg_admission_kick(s->m);
 }
 
+uint32_t agentcg_admission_cancel(struct session *s, const char *group)
+{
+	struct admission *a = s->m->admission;
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < a->nr;) {
+		struct waiter *w = waiter_of(a->list[i]);
+
+		if (w->begin.session != s || !streq(w->begin.group, group)) {
+			i++;
+			continue;
+		}
+		take(a, i);
+		agentcg_reply_no_call(w->link, group);
+		free_waiter(w);
+		n++;
+	}
+	agentcg_admission_kick(s->m);
+	return n;
+}
+
 int agentcg_admission_new(struct manager *m, struct admission **ret)
 {
 	struct admission *a = calloc(1, sizeof(*a));

@@ -46,6 +46,8 @@ void agentcg_admission_reload(struct manager *m);
 void agentcg_admission_forget(struct manager *m, sd_varlink *link);
 /* The session closes: NoSuchSession for those that wait in it. */
 void agentcg_admission_close(struct session *s);
+/* @group of it is ended: NoSuchCall for those of it that wait.  How many; the session may be gone after the next gc. */
+uint32_t agentcg_admission_cancel(struct session *s, const char *group);
 
 /* Array of Waiting, in their order: those of @uid; 0: all. */
 int agentcg_admission_build(struct manager *m, uid_t uid, sd_json_variant **ret);

@@ -19,6 +19,7 @@ int agentcg_allowed_build(const struct manager *m, uid_t uid, sd_json_variant **
 		MAYBE("timeoutUSec", p->timeout_max_usec),
 		SD_JSON_BUILD_PAIR_UNSIGNED("callsPerSession", session.calls_per_session),
 		SD_JSON_BUILD_PAIR_UNSIGNED("detachedCalls", session.detached_calls),
+		MAYBE("budget", agentcg_policy_user_budget(p, uid)),
 		/* Root's own are as many as there is room for. */
 		SD_JSON_BUILD_PAIR_CONDITION(uid != 0, "sessions", SD_JSON_BUILD_UNSIGNED(p->sessions_per_user)),
 		SD_JSON_BUILD_PAIR_CONDITION(uid != 0, "calls", SD_JSON_BUILD_UNSIGNED(AGENTCG_CALLS_PER_UID)));

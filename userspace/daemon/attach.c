@@ -6,10 +6,12 @@
  */
 #include "attach.h"
 
+#include <fcntl.h>
 #include <sys/pidfd.h>
 
 #include "call.h"
 #include "cgroup.h"
+#include "priority.h"
 #include "session.h"
 
 static bool alive(int pidfd)
@@ -120,6 +122,25 @@ int agentcg_attach_whence(const struct manager *m, int pidfd, char name[AGENTCG_
 	return alive(pidfd) ? 0 : -ESRCH;
 }
 
+/*
+ * So that the kernel's own OOM killer takes a tool call before its agent.  Written by us it is
+ * also the least that the process, and what it starts, can choose without CAP_SYS_RESOURCE.
+ */
+static void raise_oom_score(pid_t pid, int adj)
+{
+	char path[64], text[16] = "";
+	_cleanup_close_ int fd = -1;
+	int n;
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return;
+	n = snprintf(text, sizeof(text), "%d", atoi(text) > adj ? atoi(text) : adj);
+	if (pwrite(fd, text, (size_t)n, 0) < 0)
+		return;	/* it is gone, or we are not root's equal: it goes on without */
+}
+
 int agentcg_attach(struct call *c, int pidfd, uid_t uid, char *why)
 {
 	pid_t pid = 0;
@@ -135,5 +156,8 @@ int agentcg_attach(struct call *c, int pidfd, uid_t uid, char *why)
 	}
 	if (r < 0 || !alive(pidfd))
 		return -ESRCH;
-	return agentcg_cgroup_attach(c->fd, pid);
+	r = agentcg_cgroup_attach(c->fd, pid);
+	if (!r && !c->agent && alive(pidfd))
+		raise_oom_score(pid, agentcg_priority_oom_score_adj(c->grant.priority));
+	return r;
 }

@@ -22,6 +22,7 @@
 #include "learn.h"
 #include "log.h"
 #include "pause.h"
+#include "priority.h"
 #include "program.h"
 #include "record.h"
 #include "session.h"
@@ -96,7 +97,7 @@ int agentcg_attachment_make_leaf(struct session *s, uint32_t slot, const struct 
 		return r;
 	c->spare = true;
 	c->follower = slot;
-	r = agentcg_follow_leaf(s->m->follow, slot, c->id, c->fd);
+	r = agentcg_follow_leaf(s->m->follow, slot, c->id, c->fd, agentcg_priority_oom_score_adj(c->grant.priority));
 	if (r < 0) {
 		agentcg_call_end(c, NULL);
 		return r;

@@ -97,11 +97,11 @@ static int take_slot(struct call *c)
 	return 0;
 }
 
-static void drop_slot(struct call *c)
+void agentcg_call_drop_slot(struct call *c)
 {
 	struct manager *m = c->m;
 
-	if (c->slot == UINT32_MAX)
+	if (c->slot == UINT32_MAX || m->calls[c->slot] != c)
 		return;
 	m->calls[c->slot] = NULL;
 	while (m->nr_calls && !m->calls[m->nr_calls - 1])
@@ -113,7 +113,6 @@ static void drop_slot(struct call *c)
 	m->requested -= c->grant.memory;
 	if (c->session->agent == c)
 		c->session->agent = NULL;
-	c->slot = UINT32_MAX;
 }
 
 /* @fresh: a group that was made just now has no usage, and the policy does not know it. */
@@ -132,6 +131,8 @@ static int publish(struct call *c, bool fresh)
 
 	if (!m->kernel || m->adopting)
 		return 0;
+	/* What has ended holds nothing back from it. */
+	agentcg_later_clear(m);
 	/* Slots above the counts are not looked at: raise them first. */
 	r = agentcg_manager_write_pool(m);
 	known = !fresh && agentcg_kernel_find_call(m->kernel, c->id) == (int)c->slot;
@@ -153,7 +154,7 @@ int agentcg_call_publish(struct call *c)
 
 /* ---- the leaf ----------------------------------------------------------- */
 
-/* What a file of a group says that was just made need not be written. */
+/* What a file says already need not be written. */
 static int write_unless(bool fresh, int fd, const char *file, uint64_t value, uint64_t is)
 {
 	return fresh && value == is ? 0 : agentcg_cgroup_write_u64(fd, file, value);
@@ -173,7 +174,7 @@ static int write_cpu(struct call *c, bool fresh)
 	return agentcg_cgroup_write(c->fd, "cpu.max", max);
 }
 
-/* What the files of the leaf say; without the policy also memory.low.  @fresh: they are as the kernel made them. */
+/* What the files of the leaf say; without the policy also memory.low.  @fresh: they are as agentcg_call_prepare() left them. */
 static int write_leaf(struct call *c, bool fresh)
 {
 	struct manager *m = c->m;
@@ -189,9 +190,9 @@ static int write_leaf(struct call *c, bool fresh)
 	if (!r)
 		r = write_unless(fresh, c->fd, "memory.low", low, 0);
 	if (!r && !c->agent)
+		r = write_unless(fresh, c->fd, "pids.max", min_u64(c->grant.pids_max, m->policy.pids_max), c->pids_made);
+	if (!r && !c->agent && !fresh)
 		r = agentcg_cgroup_write(c->fd, "memory.oom.group", "1");
-	if (!r && !c->agent)
-		r = agentcg_cgroup_write_u64(c->fd, "pids.max", min_u64(c->grant.pids_max, m->policy.pids_max));
 	/* Not there on machines whose cpu controller is taken. */
 	if (!r && c->session->has_cpu)
 		r = write_cpu(c, fresh);
@@ -270,19 +271,51 @@ static void freep(struct call **c)
 	agentcg_call_free(*c);
 }
 
-int agentcg_call_new(struct session *s, const struct call_birth *birth, struct call **ret)
+/* What is set in it is the policy's part, and the same for every call but the agent. */
+static int make_leaf(struct call *c, const char *leaf)
+{
+	char events[128];
+	int r = open_leaf(c, leaf);
+
+	c->pids_made = c->agent ? AGENTCG_CGROUP_MAX : c->m->policy.pids_max;
+	if (!r && !c->agent)
+		r = agentcg_cgroup_write(c->fd, "memory.oom.group", "1");
+	if (!r)
+		r = write_unless(true, c->fd, "pids.max", c->pids_made, AGENTCG_CGROUP_MAX);
+	/* That it is empty is no event: without this there would be one at once. */
+	if (!r && pread(c->events_fd, events, sizeof(events), 0) < 0)
+		r = -errno;
+	return r;
+}
+
+int agentcg_call_prepare(struct session *s, bool agent, struct call **ret)
 {
 	_cleanup_(freep) struct call *c = alloc_call(s);
-	char buf[AGENTCG_CALL_NAME_MAX], events[128];
+	char buf[AGENTCG_CALL_NAME_MAX];
 	const char *leaf;
 	int r;
 
 	if (!c)
 		return -ENOMEM;
-	c->agent = birth->agent;
+	c->agent = agent;
+	c->number = agent ? 0 : ++s->calls_ever;
+	c->started_usec = now_usec(CLOCK_BOOTTIME);
+	leaf = agentcg_call_leaf(c, buf);
+	if (mkdirat(s->fd, leaf, 0755) < 0)
+		return -errno;
+	r = make_leaf(c, leaf);
+	if (r < 0) {
+		agentcg_cgroup_remove(s->fd, leaf);
+		return r;
+	}
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+static void set_birth(struct call *c, const struct call_birth *birth)
+{
 	c->may_control = birth->may_control;
 	c->placed = birth->placed;
-	c->number = birth->agent ? 0 : ++s->calls_ever;
 	c->grant = *birth->grant;
 	c->command = sd_json_variant_ref(birth->command);
 	c->declared = birth->declared;
@@ -292,20 +325,22 @@ int agentcg_call_new(struct session *s, const struct call_birth *birth, struct c
 	c->started_usec = now_usec(CLOCK_BOOTTIME);
 	c->began_usec = now_usec(CLOCK_REALTIME);
 	set_due(c);
+}
 
-	leaf = agentcg_call_leaf(c, buf);
-	if (mkdirat(s->fd, leaf, 0755) < 0)
-		return -errno;
-	r = open_leaf(c, leaf);
-	if (!r)
-		r = write_leaf(c, true);
+int agentcg_call_new(struct session *s, const struct call_birth *birth, struct call **ret)
+{
+	_cleanup_(freep) struct call *c = birth->agent ? NULL : agentcg_later_take(s);
+	char buf[AGENTCG_CALL_NAME_MAX];
+	int r = c ? 0 : agentcg_call_prepare(s, birth->agent, &c);
+
+	if (r < 0)
+		return r;
+	set_birth(c, birth);
+	r = write_leaf(c, true);
 	if (!r)
 		r = take_slot(c);
 	if (!r)
 		r = publish(c, true);
-	/* That it is empty is no event: without this there would be one at once. */
-	if (!r && pread(c->events_fd, events, sizeof(events), 0) < 0)
-		r = -errno;
 	/* With the record it is whole: a restarted daemon will keep it. */
 	if (!r)
 		r = agentcg_record_save_call(c);
@@ -314,9 +349,9 @@ int agentcg_call_new(struct session *s, const struct call_birth *birth, struct c
 	if (r < 0) {
 		if (s->m->kernel && c->slot != UINT32_MAX)
 			agentcg_kernel_clear_call(s->m->kernel, c->slot, c->id);
-		drop_slot(c);
+		agentcg_call_drop_slot(c);
 		agentcg_session_publish(s);
-		agentcg_cgroup_remove(s->fd, leaf);
+		agentcg_cgroup_remove(s->fd, agentcg_call_leaf(c, buf));
 		return r;
 	}
 	agentcg_scheduler_hint(s->m->scheduler, c);
@@ -405,7 +440,7 @@ struct call *agentcg_call_free(struct call *c)
 	if (!c)
 		return NULL;
 	agentcg_pause_end(c);
-	drop_slot(c);
+	agentcg_call_drop_slot(c);
 	sd_event_source_disable_unref(c->events);
 	sd_event_source_disable_unref(c->timeout);
 	sd_event_source_disable_unref(c->grace);

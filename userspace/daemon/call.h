@@ -2,11 +2,12 @@
 /*
  * A call: one tool call (or the agent framework itself) in a leaf of its own.
  *
- *	new -> live -> ending -> gone
+ *	new -> live -> ending -> over -> gone
  *
  * Ending takes time (the kernel must finish killing), so it is driven by the
  * leaf's cgroup.events and a timer, and whoever asked for it waits for the
- * reply without keeping anybody else waiting.
+ * reply without keeping anybody else waiting.  What is over has been told to its
+ * client and has no slot any more; what is left of it is for later.c.
  */
 #ifndef _AGENTCG_CALL_H
 #define _AGENTCG_CALL_H
@@ -44,6 +45,7 @@ struct call {
 	enum agentcg_fate fate;
 
 	int fd;				/* the leaf */
+	uint64_t pids_made;		/* its pids.max as it was made */
 	uint64_t id;
 	int events_fd;			/* its cgroup.events */
 	sd_event_source *events;
@@ -75,6 +77,9 @@ struct call {
 	bool learned;			/* it is in the history */
 	bool pauses;			/* its session's cache waits for it (gpu/pause.h) */
 	uint64_t ending_since;		/* CLOCK_MONOTONIC */
+	bool over;
+	bool settled;			/* its slot of the policy is clear */
+	struct call *next;		/* of those that are over */
 	sd_event_source *retry;
 	sd_varlink *end_link;		/* who waits for the result */
 	struct result result;
@@ -110,6 +115,8 @@ struct call_birth {
 void agentcg_call_grant(struct session *s, uid_t uid, const struct call_grant *before, uint64_t age,
 			const struct call_wish *wish, struct call_grant *ret, struct notes *notes);
 
+/* A leaf that no call has yet, with all in it that is alike for all of @s. */
+int agentcg_call_prepare(struct session *s, bool agent, struct call **ret);
 int agentcg_call_new(struct session *s, const struct call_birth *birth, struct call **ret);
 /* Takes over the leaf @name of @s; it is not published. */
 int agentcg_call_adopt(struct session *s, const char *name, struct call **ret);
@@ -131,6 +138,8 @@ void agentcg_call_end(struct call *c, sd_varlink *link);
  * and something runs in it; then @link, if there is one, gets the result so far.
  */
 void agentcg_call_leave(struct call *c, sd_varlink *link);
+/* It counts no longer; c->slot is still what the policy has. */
+void agentcg_call_drop_slot(struct call *c);
 /* Frees the memory only; the leaf stays. */
 struct call *agentcg_call_free(struct call *c);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The order of the end: kill, wait until nothing is alive (cgroup.events, and
- * a timer in case something was moved in meanwhile), read the counters, free
- * the slot of the policy, rmdir, reply.  Nothing in here waits in place.
+ * a timer in case something was moved in meanwhile), read the counters, reply; the
+ * slot of the policy and the leaf go later (later.c).  Nothing in here waits in place.
  */
 #include "end.h"
 
@@ -14,6 +14,7 @@
 #include "learn.h"
 #include "log.h"
 #include "pause.h"
+#include "record.h"
 #include "rerun.h"
 #include "session.h"
 #include "timeleft.h"
@@ -65,7 +66,8 @@ static enum agentcg_oom_level oom_level(const struct call *c)
 	return AGENTCG_OOM_POOL;
 }
 
-static void take_stock(struct call *c)
+/* @stuck: something is alive in it. */
+static void take_stock(struct call *c, bool stuck)
 {
 	struct agentcg_state state = {};
 	struct result *r = &c->result;
@@ -88,7 +90,7 @@ static void take_stock(struct call *c)
 		.holds = state.holds,
 		.throttles = state.throttles,
 		.oom_kills = local_event(c->fd, "oom_kill"),
-		.stuck = is_populated(c),
+		.stuck = stuck,
 	};
 	if (r->oom_kills)
 		r->oom_level = oom_level(c);
@@ -116,35 +118,25 @@ static void reply(struct call *c)
 		SD_JSON_BUILD_PAIR_VARIANT("result", v));
 }
 
-/* Nothing is alive in it any more.  0: gone and freed; else try again. */
-static int finish(struct call *c)
+/* Nothing is alive in it any more: that is its end, and nobody may use @c after it. */
+static void finish(struct call *c)
 {
-	char name[AGENTCG_CALL_NAME_MAX];
 	struct session *s = c->session;
 	struct manager *m = c->m;
-	int r;
 
-	take_stock(c);
+	take_stock(c, false);
 	agentcg_rerun_end(c);
-	/* While the leaf is there: who is killed on the way does it again, and that is no second row. */
+	/* While the record is there: who is killed on the way does it again, and that is no second row. */
 	agentcg_learn_run(c);
-	r = agentcg_cgroup_remove(s->fd, agentcg_call_leaf(c, name));
-	if (r < 0)
-		return r;
+	agentcg_record_drop_call(c);
 	agentcg_group_ended(c);
 	if (!c->agent)
 		agentcg_time_ended(s, agentcg_sub(now_usec(CLOCK_BOOTTIME), c->started_usec));
-	if (m->kernel)
-		agentcg_kernel_clear_call(m->kernel, c->slot, c->id);
-	if (!c->spare && !c->ours)
-		agentcg_results_add(&s->results, c);
+	c->retry = sd_event_source_disable_unref(c->retry);
 	reply(c);
-	agentcg_call_free(c);
-	agentcg_session_publish(s);
-	agentcg_manager_write_pool(m);
+	agentcg_later_bury(c);
 	agentcg_session_gc(s);
 	agentcg_admission_kick(m);
-	return 0;
 }
 
 /* One look: kill what is there, or finish.  Whether it is over. */
@@ -153,13 +145,12 @@ static bool go_on(struct call *c)
 	uint64_t age = now_usec(CLOCK_MONOTONIC) - c->ending_since;
 
 	if (!is_populated(c)) {
-		if (finish(c) == 0)
-			return true;
-	} else {
-		agentcg_cgroup_kill(c->fd);
+		finish(c);
+		return true;
 	}
+	agentcg_cgroup_kill(c->fd);
 	if (age > REPLY_USEC && c->end_link) {
-		take_stock(c);
+		take_stock(c, true);
 		reply(c);
 	}
 	return false;
@@ -211,9 +202,7 @@ void agentcg_call_leave(struct call *c, sd_varlink *link)
 	if (!link)
 		return;
 	c->end_link = sd_varlink_ref(link);
-	take_stock(c);
-	c->result.stuck = false;	/* on purpose */
-	agentcg_result_judge(&c->result);
+	take_stock(c, false);		/* what is alive is so on purpose */
 	reply(c);
 }
 
@@ -223,7 +212,7 @@ static void tell_oom(struct call *c)
 	if (c->oom_told || !local_event(c->fd, "oom_kill"))
 		return;
 	c->oom_told = true;
-	take_stock(c);
+	take_stock(c, false);
 	agentcg_watch_tell(c, "oom", "%s", c->result.text);
 }
 
@@ -240,6 +229,8 @@ int agentcg_end_on_events(sd_event_source *source, int fd, uint32_t revents, voi
 		return 0;
 	buf[n] = 0;
 	if (agentcg_cgroup_find_key(buf, "populated", &populated) < 0 || populated)
+		return 0;
+	if (c->over)
 		return 0;
 	tell_oom(c);
 	if (c->ending)

@@ -140,10 +140,10 @@ void agentcg_follow_detach(struct follow *f, uint32_t slot, int pidfd)
 	run(f->skel->progs.attach, &arg);
 }
 
-int agentcg_follow_leaf(struct follow *f, uint32_t slot, uint64_t leaf, int dirfd)
+int agentcg_follow_leaf(struct follow *f, uint32_t slot, uint64_t leaf, int dirfd, int oom_score_adj)
 {
 	_cleanup_close_ int fd = openat(dirfd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-	struct agentcg_follow_arg arg = { .slot = slot, .leaf = leaf, .fd = (uint32_t)fd };
+	struct agentcg_follow_arg arg = { .slot = slot, .leaf = leaf, .fd = (uint32_t)fd, .oom_score_adj = oom_score_adj };
 
 	return fd < 0 ? -errno : run(f->skel->progs.leaf, &arg);
 }

@@ -32,7 +32,7 @@ int agentcg_follow_attach(struct follow *f, uint32_t slot, enum agentcg_follow_k
 void agentcg_follow_detach(struct follow *f, uint32_t slot, int pidfd);
 
 /* Makes a group that the module knows a leaf for @slot; @dirfd: its directory. */
-int agentcg_follow_leaf(struct follow *f, uint32_t slot, uint64_t leaf, int dirfd);
+int agentcg_follow_leaf(struct follow *f, uint32_t slot, uint64_t leaf, int dirfd, int oom_score_adj);
 /* Gives @slot a leaf; @key: for the command that waits for it, 0: as a spare.  @leaf 0: it gets none. */
 int agentcg_follow_give(struct follow *f, uint32_t slot, uint64_t leaf, uint64_t key);
 /* A spare of @slot that is not used and will not be, or -ENOENT. */

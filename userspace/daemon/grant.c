@@ -34,8 +34,8 @@ void agentcg_grant_session(const struct agentcg_session_policy *policy, bool roo
 	if (wish->budget != AGENTCG_UNSET) {
 		ret->budget = wish->budget;
 		if (!root && wish->budget > policy->budget) {
-			agentcg_note(notes, "budget %s is above the policy's: %s granted; only root goes higher",
-				     SIZE(wish->budget), SIZE(policy->budget));
+			agentcg_note(notes, "budget %s is above %s: %s granted; only root goes higher", SIZE(wish->budget),
+				     policy->of_user ? "what its user may have in all" : "the policy's", SIZE(policy->budget));
 			ret->budget = policy->budget;
 		}
 	}

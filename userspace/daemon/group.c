@@ -2,6 +2,7 @@
 #include "group.h"
 
 #include "admission.h"
+#include "call.h"
 #include "session.h"
 
 bool agentcg_group_name_valid(const char *name)
@@ -128,4 +129,28 @@ void agentcg_group_ended(const struct call *c)
 	e->outcome = c->result.outcome;
 	e->closed = c->fate == AGENTCG_FATE_CLOSED;
 	strcpy(e->group, c->group);
+}
+
+int agentcg_group_end(struct session *s, const char *group, sd_json_variant **killed, uint32_t *cancelled)
+{
+	struct manager *m = s->m;
+	uint32_t slot = s->slot;
+
+	if (!knows_group(s, group))
+		return -ENOENT;
+	/* First those that wait: a call's end lets others begin. */
+	*cancelled = agentcg_admission_cancel(s, group);
+	for (uint32_t i = 0; i < m->nr_calls && m->sessions[slot] == s; i++) {
+		struct call *c = m->calls[i];
+
+		if (!c || c->session != s || c->ending || !streq(c->group, group))
+			continue;
+		agentcg_session_note_killed(c, killed);
+		agentcg_call_kill(c, AGENTCG_FATE_CLOSED);
+		if (!c->link)
+			agentcg_call_end(c, NULL);
+	}
+	if (m->sessions[slot] == s)
+		agentcg_session_gc(s);
+	return 0;
 }

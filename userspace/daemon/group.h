@@ -52,6 +52,12 @@ bool agentcg_after_pending(const struct session *s, const struct after *after, u
 /* Tells which of it did not end well. */
 void agentcg_after_tell(const struct session *s, const struct after *after, struct notes *notes);
 
+/*
+ * Kills its calls, and answers those that wait: *@killed gets Killeds.  Calls that a connection holds
+ * are left for that to end.  -ENOENT: no such group.  The session goes with its last call.
+ */
+int agentcg_group_end(struct session *s, const char *group, sd_json_variant **killed, uint32_t *cancelled);
+
 /* Remembers how it ended. */
 void agentcg_group_ended(const struct call *c);
 

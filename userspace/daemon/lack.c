@@ -177,6 +177,33 @@ static bool look_at_memory(const struct begin *b, struct usage *u, struct shorta
 	return ret->lack != AGENTCG_LACKS_NOTHING;
 }
 
+/* What a user's sessions have or may claim, whatever their rank; agents count with what they use. */
+static bool look_at_user(const struct begin *b, struct usage *u, struct shortage *ret)
+{
+	const struct session *mine = b->session;
+	const struct manager *m = mine->m;
+	uint64_t budget = agentcg_policy_user_budget(&m->policy, mine->uid), claimed = 0;
+	struct above above = {};
+
+	for (uint32_t i = 0; budget != AGENTCG_NONE && i < m->nr_sessions; i++) {
+		const struct session *s = m->sessions[i];
+		uint64_t tools;
+
+		if (!s || s->uid != mine->uid)
+			continue;
+		tools = s->requested - (s->agent ? s->agent->grant.memory : 0);
+		claimed += session_usage(s, u) + session_wanted(s, u, tools);
+		above.requested += tools;
+		above.calls += s->nr_calls - !!s->agent;
+	}
+	if (!above.calls || fits(budget, claimed, 0, b->granted.memory))
+		return false;
+	*ret = (struct shortage){
+		.lack = AGENTCG_LACKS_USER_BUDGET, .before = above.calls, .before_bytes = above.requested,
+	};
+	return true;
+}
+
 void agentcg_lack_look(const struct begin *b, struct usage *u, struct shortage *ret)
 {
 	*ret = (struct shortage){};
@@ -186,7 +213,7 @@ void agentcg_lack_look(const struct begin *b, struct usage *u, struct shortage *
 	}
 	if (look_at_quotas(b, ret) || b->wish.agent || !b->wait)
 		return;
-	if (b->session->m->policy.admission == AGENTCG_ADMISSION_MEMORY)
+	if (b->session->m->policy.admission == AGENTCG_ADMISSION_MEMORY && !look_at_user(b, u, ret))
 		look_at_memory(b, u, ret);
 }
 
@@ -201,6 +228,7 @@ static const struct {
 	[AGENTCG_LACKS_USER_CALLS] = { "calls", "the user to have fewer calls" },
 	[AGENTCG_LACKS_SLOTS] = { "calls", "the machine to have fewer calls" },
 	[AGENTCG_LACKS_BUDGET] = { "budget", "memory of its session's budget" },
+	[AGENTCG_LACKS_USER_BUDGET] = { "budget", "memory of its user's budget" },
 	[AGENTCG_LACKS_POOL] = { "memory", "memory of the pool" },
 };
 

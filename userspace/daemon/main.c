@@ -42,6 +42,7 @@
 #include "manager.h"
 #include "notes.h"
 #include "scheduler.h"
+#include "user.h"
 #include "varlink.h"
 #include "workers.h"
 
@@ -229,6 +230,7 @@ static int run(const struct options *o)
 		agentcg_log(LOG_ERR, "cannot listen on %s: %s", o->socket, strerror(-r));
 		return r;
 	}
+	agentcg_user_start(m);
 	sd_notifyf(0, "READY=1\nSTATUS=%s", m->kernel ? "enforcing in the kernel" : m->reason);
 	r = sd_event_loop(m->event);
 	sd_notify(0, "STOPPING=1");

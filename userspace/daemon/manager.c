@@ -26,6 +26,7 @@
 #include "scope.h"
 #include "session.h"
 #include "size.h"
+#include "user.h"
 #include "watch.h"
 #include "workers.h"
 
@@ -73,8 +74,10 @@ struct manager *agentcg_manager_free(struct manager *m)
 	agentcg_attachment_free_all(m);
 	agentcg_watch_remove(m, NULL);
 	m->admission = agentcg_admission_free(m->admission);
+	agentcg_later_done(m);
 	sd_event_source_disable_unref(m->alerts.source);
 	sd_event_source_disable_unref(m->think.source);
+	agentcg_user_free(m);
 	agentcg_peer_free_all(m);
 	sd_varlink_server_unref(m->server);
 	sd_event_source_disable_unref(m->exit_source);
@@ -431,8 +434,10 @@ int agentcg_manager_reload(struct manager *m, struct notes *notes, char *why)
 		if (m->kernel)
 			agentcg_adopt_apply(m);
 	}
-	if (m->pool_fd >= 0)
+	if (m->pool_fd >= 0) {
 		agentcg_scheduler_apply(m->scheduler);
+		agentcg_user_start(m);
+	}
 	agentcg_admission_reload(m);
 	return r;
 }

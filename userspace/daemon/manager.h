@@ -13,6 +13,7 @@
 #include "agentcg_follow.h"
 #include "alert.h"
 #include "declare.h"
+#include "later.h"
 #include "policy.h"
 #include "quota.h"
 #include "think.h"
@@ -33,6 +34,7 @@ struct pauses;
 struct peer;
 struct scheduler;
 struct session;
+struct user_watch;
 struct watcher;
 struct workers;
 struct yield_pool;
@@ -88,9 +90,11 @@ struct manager {
 	uint64_t requested;		/* bytes, by all calls */
 	uint64_t reserved;		/* bytes that sessions keep for themselves */
 	struct admission *admission;	/* of calls that wait to begin */
+	struct later later;		/* leaves to be made and removed */
 
 	struct watcher *watchers;
 	struct alerts alerts;
+	struct user_watch *users;	/* budgets of users; NULL: none has one */
 	struct think think;
 	struct declarations declared;	/* intents for calls to come */
 };

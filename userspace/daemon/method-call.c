@@ -209,6 +209,8 @@ int agentcg_begin_start(sd_varlink *link, const struct begin *b, uint64_t waited
 	agentcg_time_begun(b->session);
 	agentcg_call_tie(c, link);
 	agentcg_rerun_begin(c, b->sent ?: b->command, notes);
+	if (!c->agent)
+		agentcg_later_want(b->session);
 	r = reply_begin(link, c, &b->learned, waited_usec, notes);
 	if (r < 0)
 		agentcg_call_end(c, NULL);

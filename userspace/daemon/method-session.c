@@ -269,6 +269,46 @@ METHOD(close_session)
 	return 0;
 }
 
+METHOD(end_group)
+{
+	struct {
+		const char *session;
+		const char *group;
+	} p = {};
+	static const sd_json_dispatch_field table[] = {
+		{ "session", SD_JSON_VARIANT_STRING, sd_json_dispatch_const_string, offsetof(typeof(p), session), SD_JSON_MANDATORY },
+		{ "group", SD_JSON_VARIANT_STRING, sd_json_dispatch_const_string, offsetof(typeof(p), group), SD_JSON_MANDATORY },
+		{}
+	};
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *killed = NULL;
+	uint32_t cancelled = 0;
+	struct session *s;
+	uid_t uid;
+	int r;
+
+	r = sd_varlink_dispatch(link, parameters, table, &p);
+	if (r)
+		return r;
+	r = sd_varlink_get_peer_uid(link, &uid);
+	if (r >= 0)
+		r = sd_json_variant_new_array(&killed, NULL, 0);
+	if (r < 0)
+		return r;
+	s = agentcg_session_find(userdata, p.session);
+	if (!s)
+		return agentcg_reply_no_session(link, p.session);
+	if (uid != 0 && uid != s->uid)
+		return agentcg_reply_denied(link, "the session belongs to another user");
+	if (!agentcg_group_name_valid(p.group))
+		return sd_varlink_error_invalid_parameter_name(link, "group");
+	r = agentcg_group_end(s, p.group, &killed, &cancelled);
+	if (r == -ENOENT)
+		return agentcg_reply_no_call(link, p.group);
+	return r < 0 ? r : sd_varlink_replybo(link,
+		SD_JSON_BUILD_PAIR_VARIANT("killed", killed),
+		SD_JSON_BUILD_PAIR_UNSIGNED("cancelled", cancelled));
+}
+
 METHOD(get_results)
 {
 	struct {

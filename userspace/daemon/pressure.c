@@ -5,6 +5,7 @@
 #include "cgroup.h"
 #include "decide.h"
 #include "session.h"
+#include "user.h"
 
 struct above {
 	uint64_t wanted;
@@ -74,15 +75,16 @@ void agentcg_pressure_look(const struct call *c, struct pressure *ret)
 	agentcg_manager_pool(m, &pool);
 	calls_above(c, &above);
 	view = (struct agentcg_view){
-		.limit = s->grant.budget,
+		.limit = agentcg_user_limit(s),
 		.usage = session_usage(s),
+		.reserve = s->yields ? pool.step_max : 0,
 		.wanted_above = above.wanted,
 		.nr_active = s->nr_calls,
-		.top = !above.any,
+		.top = !above.any && !s->yields,
 	};
 	agentcg_decide(&pool, &view, true, &in_session);
 	/* A budget keeps no reserve: short is when not even a step is free. */
-	ret->short_above = above.any && view.limit != AGENTCG_NONE &&
+	ret->short_above = (above.any || s->yields) && view.limit != AGENTCG_NONE &&
 			   in_session.headroom < pool.step_max;
 
 	sessions_above(s, &above);

@@ -16,7 +16,7 @@ int agentcg_queue_compare(const struct queue_entry *a, const struct queue_entry 
 
 static bool lacks_memory(enum agentcg_lack lack)
 {
-	return lack == AGENTCG_LACKS_BUDGET || lack == AGENTCG_LACKS_POOL;
+	return lack == AGENTCG_LACKS_BUDGET || lack == AGENTCG_LACKS_USER_BUDGET || lack == AGENTCG_LACKS_POOL;
 }
 
 /* Whether @e uses some of what @w waits for. */
@@ -30,6 +30,7 @@ static bool competes(const struct queue_entry *w, const struct queue_entry *e)
 	case AGENTCG_LACKS_BUDGET:
 		return w->session == e->session;
 	case AGENTCG_LACKS_USER_CALLS:
+	case AGENTCG_LACKS_USER_BUDGET:
 		return w->uid == e->uid;
 	case AGENTCG_LACKS_SLOTS:
 	case AGENTCG_LACKS_POOL:

@@ -33,6 +33,7 @@ enum agentcg_lack {
 	AGENTCG_LACKS_USER_CALLS,
 	AGENTCG_LACKS_SLOTS,		/* the machine has as many calls as there can be */
 	AGENTCG_LACKS_BUDGET,		/* memory, of its session's budget */
+	AGENTCG_LACKS_USER_BUDGET,	/* memory, of its user's budget */
 	AGENTCG_LACKS_POOL,		/* memory, of the pool */
 };
 

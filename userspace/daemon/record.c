@@ -102,6 +102,11 @@ int agentcg_record_save_call(const struct call *c)
 	return r < 0 ? r : save(c->fd, v);
 }
 
+void agentcg_record_drop_call(const struct call *c)
+{
+	agentcg_cgroup_drop_note(c->fd);
+}
+
 static int dispatch_kind(const char *name, sd_json_variant *v, sd_json_dispatch_flags_t flags, void *userdata)
 {
 	if (snprintf(userdata, AGENTCG_KIND_MAX, "%s", sd_json_variant_string(v)) >= AGENTCG_KIND_MAX)

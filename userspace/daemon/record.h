@@ -13,6 +13,8 @@ struct session;
 int agentcg_record_save_session(const struct session *s);
 int agentcg_record_load_session(struct session *s);	/* needs ->fd */
 int agentcg_record_save_call(const struct call *c);
+/* Without it the leaf is nobody's, and to be removed. */
+void agentcg_record_drop_call(const struct call *c);
 int agentcg_record_load_call(struct call *c);		/* needs ->fd */
 
 #endif

@@ -167,7 +167,7 @@ static void say_all(struct result *r)
 		    r->throttles == 1 ? "" : "s");
 		break;
 	case AGENTCG_OK:
-		say(r, "ok.");
+		say(r, r->fate == AGENTCG_FATE_CLOSED ? "ended on request." : "ok.");
 		break;
 	}
 	say_usage(r);

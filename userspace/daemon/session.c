@@ -14,6 +14,7 @@
 #include "priority.h"
 #include "record.h"
 #include "timeleft.h"
+#include "user.h"
 
 #define RMDIR_RETRY_USEC	(50 * USEC_PER_MSEC)
 
@@ -112,10 +113,11 @@ int agentcg_session_publish(struct session *s)
 	struct agentcg_session v = {
 		.cgroup_id = s->id,
 		.rank = agentcg_rank(s->grant.priority, s->arrival),
-		.budget = s->grant.budget,
+		.budget = agentcg_user_limit(s),
 		.reserve = s->grant.reserve,
 		.requested = s->requested,
 		.nr_calls = s->nr_calls,
+		.flags = s->yields ? AGENTCG_SESSION_YIELDS : 0,
 	};
 
 	if (!s->m->kernel || s->m->adopting)
@@ -309,8 +311,9 @@ void agentcg_session_gc(struct session *s)
 	char dir[AGENTCG_SESSION_NAME_MAX + 16];
 	struct manager *m = s->m;
 
-	if (s->nr_calls || s->nr_waiting || !(s->automatic || s->closing))
+	if (s->nr_calls || s->nr_waiting || !(s->automatic || s->closing) || (!s->closing && agentcg_later_pending(s)))
 		return;
+	agentcg_later_drop(s);
 	dir_name(s, dir);
 	if (agentcg_cgroup_remove(m->pool_fd, dir) < 0) {
 		/* Somebody put processes into it by hand, or the kernel is not done. */
@@ -320,6 +323,7 @@ void agentcg_session_gc(struct session *s)
 						   RMDIR_RETRY_USEC, 0, on_retry, s);
 		return;
 	}
+	agentcg_later_drop(s);
 	if (m->kernel)
 		agentcg_kernel_clear_session(m->kernel, s->slot);
 	reply_close(s, 0);
@@ -327,8 +331,7 @@ void agentcg_session_gc(struct session *s)
 	agentcg_manager_write_pool(m);
 }
 
-/* For the reply: who was running, and is about to be killed. */
-static void note_killed(struct session *s, struct call *c)
+void agentcg_session_note_killed(struct call *c, sd_json_variant **list)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
 	char name[AGENTCG_CALL_NAME_MAX];
@@ -338,7 +341,7 @@ static void note_killed(struct session *s, struct call *c)
 	if (sd_json_buildo(&v,
 			   SD_JSON_BUILD_PAIR_STRING("call", agentcg_call_name(c, name)),
 			   SD_JSON_BUILD_PAIR_VARIANT("command", c->command)) >= 0)
-		sd_json_variant_append_array(&s->killed, v);
+		sd_json_variant_append_array(list, v);
 }
 
 void agentcg_session_close(struct session *s, bool all)
@@ -361,7 +364,7 @@ void agentcg_session_close(struct session *s, bool all)
 			detached++;
 			continue;
 		}
-		note_killed(s, c);
+		agentcg_session_note_killed(c, &s->killed);
 		agentcg_call_kill(c, AGENTCG_FATE_CLOSED);
 		agentcg_call_end(c, NULL);
 		/* The end of its last call was the session's. */

@@ -44,7 +44,11 @@ struct session {
 	uint32_t calls_ever;		/* numbers the leaves */
 	uint32_t nr_calls;
 	uint64_t requested;		/* sum over its calls */
+	uint64_t others;		/* what its user's other sessions use, or may before it (user.h) */
+	bool yields;			/* some of these are ranked above */
 	struct call *agent;		/* one of them, or NULL */
+	struct call *ready;		/* the leaf of the next (later.h), or NULL */
+	bool wanted;			/* there is to be one */
 	uint32_t nr_waiting;		/* calls that are to begin in it (admission.h) */
 	uint64_t gone;			/* calls that ended, and that wait no longer */
 
@@ -75,6 +79,8 @@ int agentcg_session_publish(struct session *s);
  * detached and run stay, unless @all, and the session goes with the last one.
  */
 void agentcg_session_close(struct session *s, bool all);
+/* For a reply: adds @c to the array @list, a Killed, if something runs in it that is about to be killed. */
+void agentcg_session_note_killed(struct call *c, sd_json_variant **list);
 /* Removes and frees the session if nothing keeps it. */
 void agentcg_session_gc(struct session *s);
 /* Frees the memory only; the group stays. */

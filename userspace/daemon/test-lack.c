@@ -112,6 +112,20 @@ static void test_budget(void)
 	sessions[MINE].grant.budget = AGENTCG_NONE;
 }
 
+static void test_user(void)
+{
+	struct shortage s;
+
+	/* 600 - 300 of a - 200 of b - 30 that the agent uses - 500 of c: nothing is left */
+	m.policy.user_budget = 600 * MIB;
+	s = look(HIGH, 1);
+	tap_ok(s.lack == AGENTCG_LACKS_USER_BUDGET && !s.what && s.before == 3 && s.before_bytes == 1000 * MIB,
+	       "a user's budget: all of its sessions count, whatever their rank");
+	sessions[LOW].uid = 1001;
+	tap_ok(look(HIGH, 70).lack == AGENTCG_LACKS_NOTHING && look(HIGH, 71).lack == AGENTCG_LACKS_USER_BUDGET, "... not other users'");
+	m.policy.user_budget = AGENTCG_NONE;
+}
+
 static void test_policy(void)
 {
 	struct shortage s;
@@ -133,6 +147,7 @@ int main(void)
 	m.requested = 0;
 	build();
 	test_budget();
+	test_user();
 	test_policy();
 	return tap_done();
 }

@@ -65,6 +65,8 @@ static void test_passing(void)
 	next(list, 2, lacks, 15 * SEC, 2, AGENTCG_QUEUE_WAIT, "... so are its calls");
 	lacks[0] = AGENTCG_LACKS_USER_CALLS;
 	next(list, 2, lacks, 15 * SEC, 2, AGENTCG_QUEUE_WAIT, "a user's calls from that user");
+	lacks[0] = AGENTCG_LACKS_USER_BUDGET;
+	next(list, 2, lacks, 15 * SEC, 2, AGENTCG_QUEUE_WAIT, "... and its budget");
 	b.uid = 1001;
 	next(list, 2, lacks, 15 * SEC, 1, AGENTCG_QUEUE_BEGIN, "... alone");
 	b.uid = 1000;

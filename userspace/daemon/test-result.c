@@ -58,6 +58,7 @@ static void retry_is(struct result in, enum agentcg_retry retry, const char *par
 static void test_retry(void)
 {
 	retry_is((struct result){}, AGENTCG_RETRY_NO, "ok.");
+	retry_is((struct result){ .fate = AGENTCG_FATE_CLOSED }, AGENTCG_RETRY_NO, "ended on request.");
 	retry_is((struct result){ .oom_kills = 1, .memory_max = 100 * MIB, .peak = 100 * MIB },
 		 AGENTCG_RETRY_LARGER, "--memory-max 120Mi");
 	retry_is((struct result){ .oom_kills = 1, .memory_max = 100 * MIB, .memory_cap = 100 * MIB },

@@ -256,6 +256,7 @@ static const struct {
 	{ AGENTCG_METHOD("AttachProcess"), agentcg_method_attach_process, 1, SPEAKER, IN_POOL },
 	{ AGENTCG_METHOD("AdjustCall"), agentcg_method_adjust_call, 1, SPEAKER, IN_POOL },
 	{ AGENTCG_METHOD("EndCall"), agentcg_method_end_call, 1, SPEAKER, IN_POOL },
+	{ AGENTCG_METHOD("EndGroup"), agentcg_method_end_group, 1, SPEAKER, IN_POOL },
 	{ AGENTCG_METHOD("ClaimCall"), agentcg_method_claim_call, 1, SPEAKER, IN_POOL },
 	{ AGENTCG_METHOD("Release"), agentcg_method_release, 1, SPEAKER, IN_POOL },
 	{ AGENTCG_METHOD("GetStatus"), method_get_status, 10, ANYBODY, ANYWHERE },
@@ -337,6 +338,9 @@ static int on_method(sd_varlink *link, sd_json_variant *parameters, sd_varlink_m
 	if (m->pool_fd < 0 && methods[i].where == IN_POOL)
 		return sd_varlink_errorbo(link, AGENTCG_ERROR_NOT_SUPPORTED,
 					  SD_JSON_BUILD_PAIR_STRING("reason", m->pool_reason));
+	/* Who looks sees what has ended as gone. */
+	if (methods[i].method != agentcg_method_begin_call && methods[i].method != agentcg_method_end_call)
+		agentcg_later_flush(m);
 	r = methods[i].speaks == SPEAKER ? check_speaker(link, connection) : 0;
 	return r ? r : methods[i].method(link, parameters, flags, m);
 }

@@ -19,6 +19,7 @@ int agentcg_varlink_listen(struct manager *m, const char *socket);
 
 METHOD(open_session);
 METHOD(close_session);
+METHOD(end_group);
 METHOD(get_results);
 METHOD(begin_call);
 METHOD(attach_process);

@@ -133,6 +133,18 @@ void agentcg_watch_tell_session(struct session *s, const char *event, const char
 	tell_owner(s->m, s->uid, &(struct news){ event, s->name, text, usage });
 }
 
+void agentcg_watch_tell_user(struct manager *m, uid_t uid, uint64_t usage, const char *event, const char *format, ...)
+{
+	char text[300];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	agentcg_log(LOG_DEBUG, "user %u: %s: %s", uid, event, text);
+	tell_owner(m, uid, &(struct news){ event, "", text, usage });
+}
+
 void agentcg_watch_tell_pool(struct manager *m, const char *event, const char *format, ...)
 {
 	struct news news = { event, "", NULL, agentcg_manager_usage(m) };

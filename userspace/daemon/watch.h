@@ -17,6 +17,9 @@ _printf_(3, 4)
 void agentcg_watch_tell_session(struct session *s, const char *event, const char *format, ...);
 _printf_(3, 4)
 void agentcg_watch_tell_pool(struct manager *m, const char *event, const char *format, ...);
+/* Of all sessions of @uid together, which use @usage. */
+_printf_(5, 6)
+void agentcg_watch_tell_user(struct manager *m, uid_t uid, uint64_t usage, const char *event, const char *format, ...);
 /* Whether anybody is told of what belongs to @uid. */
 bool agentcg_watch_wanted(const struct manager *m, uid_t uid);
 

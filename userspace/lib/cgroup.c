@@ -271,6 +271,11 @@ int agentcg_cgroup_set_note(int dirfd, const char *text)
 	return fsetxattr(dirfd, AGENTCG_CGROUP_XATTR, text, strlen(text), 0) < 0 ? -errno : 0;
 }
 
+int agentcg_cgroup_drop_note(int dirfd)
+{
+	return fremovexattr(dirfd, AGENTCG_CGROUP_XATTR) < 0 ? -errno : 0;
+}
+
 /* The options of the mount at @mount ("rw,nsdelegate"), of its file system. */
 static int read_options(const char *mount, char *buf, size_t size)
 {

@@ -58,5 +58,6 @@ int agentcg_cgroup_remove(int dirfd, const char *name);
 /* The xattr as text, or -ENODATA. */
 int agentcg_cgroup_get_note(int dirfd, char **ret);
 int agentcg_cgroup_set_note(int dirfd, const char *text);
+int agentcg_cgroup_drop_note(int dirfd);
 
 #endif /* _AGENTCG_CGROUP_H */

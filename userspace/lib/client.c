@@ -72,7 +72,7 @@ int agentcg_client_error(const char *id, sd_json_variant *p, char *why)
 		return agentcg_why(-ENXIO, why, "there is no session '%s'; agentcg status lists them",
 			       agentcg_json_string(p, "name") ?: "");
 	if (streq(id, AGENTCG_ERROR_NO_SUCH_CALL))
-		return agentcg_why(-ENXIO, why, "there is no call '%s'; agentcg status lists them",
+		return agentcg_why(-ENXIO, why, "there is no call or group '%s', or it was ended; agentcg status lists them",
 			       agentcg_json_string(p, "call") ?: "");
 	if (streq(id, AGENTCG_GPU_ERROR("NoSuchWorker")))
 		return agentcg_why(-ENXIO, why, "there is no worker '%s'; agentcg gpu status lists them",

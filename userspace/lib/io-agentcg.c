@@ -61,7 +61,7 @@ static SD_VARLINK_DEFINE_ENUM_TYPE(EventType,
 	SD_VARLINK_DEFINE_ENUM_VALUE(retry),
 	COMMENT("Memory runs short, or does no more: of the pool (call is empty), or in a session (call is its name)"),
 	SD_VARLINK_DEFINE_ENUM_VALUE(pressure),
-	COMMENT("A session (call is its name) uses 80 or 95 % of its budget, or no more"),
+	COMMENT("A session (call is its name), or all of a user together (call is empty), use 80 or 95 % of their budget, or no more"),
 	SD_VARLINK_DEFINE_ENUM_VALUE(budget));
 
 static SD_VARLINK_DEFINE_ENUM_TYPE(Lacks,
@@ -71,7 +71,7 @@ static SD_VARLINK_DEFINE_ENUM_TYPE(Lacks,
 	SD_VARLINK_DEFINE_ENUM_VALUE(after),
 	COMMENT("Its session, its user or the machine has as many calls as may be"),
 	SD_VARLINK_DEFINE_ENUM_VALUE(calls),
-	COMMENT("Memory, of its session's budget"),
+	COMMENT("Memory, of its session's budget or its user's"),
 	SD_VARLINK_DEFINE_ENUM_VALUE(budget),
 	COMMENT("Memory, of the pool"),
 	SD_VARLINK_DEFINE_ENUM_VALUE(memory));
@@ -332,6 +332,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Allowed,
 	COMMENT("Of one session, that may outlive their clients"),
 	FIELD(detachedCalls, INT),
 	FIELD_OPT(sessions, INT),
+	COMMENT("Bytes that all sessions may use together"),
+	FIELD_OPT(budget, INT),
 	COMMENT("In all sessions together"),
 	FIELD_OPT(calls, INT));
 
@@ -469,6 +471,16 @@ static SD_VARLINK_DEFINE_METHOD(EndCall,
 	OUTPUT_OPT(running, BOOL),
 	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(result, Result, 0));
 
+static SD_VARLINK_DEFINE_METHOD(EndGroup,
+	INPUT(session, STRING),
+	COMMENT("As BeginCall said; one that the session does not know, or not any more, is told by NoSuchCall"),
+	INPUT(group, STRING),
+	COMMENT("The calls in which something was still running. One that a connection holds is killed, and its client ends it and "
+		"gets the result; the others are gone"),
+	SD_VARLINK_DEFINE_OUTPUT_BY_TYPE(killed, Killed, SD_VARLINK_ARRAY),
+	COMMENT("How many waited to begin; their clients are told NoSuchCall with the group's name"),
+	OUTPUT(cancelled, INT));
+
 static SD_VARLINK_DEFINE_METHOD(ClaimCall,
 	INPUT(call, STRING));
 
@@ -597,7 +609,7 @@ SD_VARLINK_DEFINE_INTERFACE(
 	ABOUT(vl_type_Granted, "What a call got of its intent"),
 	&vl_type_GrantedRequests,
 	&vl_type_GrantedLimits,
-	ABOUT(vl_type_Killed, "A call that was killed with its session"),
+	ABOUT(vl_type_Killed, "A call that was killed with its session or group"),
 	ABOUT(vl_type_Allowed, "What the policy allows a user at most; null: as much as there is"),
 	ABOUT(vl_type_Pool, "The memory that all sessions share"),
 	ABOUT(vl_type_Call, "A tool call, in a group of its own"),
@@ -618,7 +630,8 @@ SD_VARLINK_DEFINE_INTERFACE(
 	ABOUT(vl_method_AttachSession, "Give each call of a shell or framework that knows nothing of this a leaf of its own; "
 	      "NotSupported: the kernel cannot"),
 	ABOUT(vl_method_CreateTicket, "Begin a call for a command that cannot ask itself; NotSupported: the kernel cannot"),
-	ABOUT(vl_method_EndCall, "Kill what is left of a call, remove its group, tell how it went"),
+	ABOUT(vl_method_EndCall, "Kill what is left of a call, tell how it went; then its group is removed"),
+	ABOUT(vl_method_EndGroup, "Kill the calls of a group, and let none begin that waits; detached ones, too"),
 	ABOUT(vl_method_ClaimCall, "Tie a call to this connection, after the daemon was restarted"),
 	ABOUT(vl_method_GetStatus, "The pool and the sessions"),
 	ABOUT(vl_method_GetScheduler, "Who shares out CPU time, and what each group had of it, all of one moment"),

@@ -19,6 +19,7 @@ enum section {
 	SECTION_CALL,
 	SECTION_CPU,
 	SECTION_USER,
+	SECTION_USER_MATCH,	/* [User "name"] */
 	SECTION_GPU,
 	NR_SECTIONS
 };
@@ -31,6 +32,7 @@ static const char *const section_names[] = {
 	[SECTION_CALL] = "Call",
 	[SECTION_CPU] = "CPU",
 	[SECTION_USER] = "User",
+	[SECTION_USER_MATCH] = "User \"...\"",
 	[SECTION_GPU] = "GPU",
 };
 
@@ -93,6 +95,8 @@ static const struct key {
 	{ SECTION_CALL, "QueueTimeout", KIND_TIME, POLICY(queue_timeout_usec) },
 	{ SECTION_CPU, "Scheduler", KIND_CHOICE, POLICY(scheduler) },
 	{ SECTION_USER, "RequestsPerSecond", KIND_COUNT_NONE, POLICY(requests_per_second) },
+	{ SECTION_USER, "Budget", KIND_SIZE_NONE, POLICY(user_budget) },
+	{ SECTION_USER_MATCH, "Budget", KIND_SIZE_NONE, offsetof(struct agentcg_user_policy, budget) },
 	{ SECTION_GPU, "CallCores", KIND_COUNT, POLICY(gpu.call_cores) },
 	{ SECTION_GPU, "WhenShort", KIND_CHOICE, POLICY(gpu.when_short) },
 	{ SECTION_GPU, "FarNodes", KIND_NODES, POLICY(gpu.far_nodes) },
@@ -174,22 +178,22 @@ static int parse_bool(const char *text, bool *ret)
 }
 
 /* A uid, or the name of a user of this machine. */
-static int parse_owner(struct reader *r, const char *text, struct agentcg_session_policy *s)
+static int parse_user(struct reader *r, const char *text, char name[33], uid_t *ret)
 {
 	struct passwd *pw;
 	uint64_t uid;
 
-	if (strlen(text) >= sizeof(s->owner))
+	if (strlen(text) >= 33)
 		return refuse(r, "the user name is too long");
 	if (streq(text, "0") || !parse_count(text, UINT32_MAX - 1, &uid)) {
-		s->owner_uid = streq(text, "0") ? 0 : (uid_t)uid;
+		*ret = streq(text, "0") ? 0 : (uid_t)uid;
 	} else {
 		pw = getpwnam(text);
 		if (!pw)
 			return refuse(r, "there is no user \"%s\": give a user name or a uid", text);
-		s->owner_uid = pw->pw_uid;
+		*ret = pw->pw_uid;
 	}
-	strcpy(s->owner, text);
+	strcpy(name, text);
 	return 0;
 }
 
@@ -326,20 +330,30 @@ static int parse_number(struct reader *r, const struct key *k, const char *text,
 	return 0;
 }
 
-static int set_key(struct reader *r, const struct key *k, struct agentcg_session_policy *s,
-		   const char *text)
-{
-	char *base = k->section == SECTION_MATCH ? (char *)s : (char *)r->policy;
+/* What a key of a section is about: the policy, or a part of it. */
+struct subject {
+	struct agentcg_session_policy *session;
+	struct agentcg_user_policy *user;
+};
 
-	if (k->section == SECTION_MATCH)
+static int set_key(struct reader *r, const struct key *k, const struct subject *subject, const char *text)
+{
+	struct agentcg_session_policy *s = subject->session;
+	char *base = (char *)r->policy;
+
+	if (k->section == SECTION_USER_MATCH)
+		base = (char *)subject->user;
+	if (k->section == SECTION_MATCH) {
+		base = (char *)s;
 		s->set |= 1ULL << (k - keys);
+	}
 	switch (k->kind) {
 	case KIND_SLICE:
 		return parse_slice(r, text);
 	case KIND_POOL_MAX:
 		return parse_pool_max(r, text);
 	case KIND_OWNER:
-		return parse_owner(r, text, s);
+		return parse_user(r, text, s->owner, &s->owner_uid);
 	case KIND_CHOICE:
 		return parse_choice(r, k, text, base + k->offset);
 	case KIND_NODES:
@@ -386,6 +400,34 @@ static struct agentcg_session_policy *find_match(struct reader *r, const char *q
 	return s;
 }
 
+/* The section [User "name"], made when it is new. */
+static struct agentcg_user_policy *find_user(struct reader *r, const char *quoted)
+{
+	struct agentcg_user_policy *list, u = { .budget = AGENTCG_NONE };
+	struct agentcg_policy *p = r->policy;
+	size_t n = strlen(quoted);
+	char name[40];
+
+	if (n < 3 || n - 2 >= sizeof(name) || quoted[0] != '"' || quoted[n - 1] != '"') {
+		refuse(r, "[User %s: say [User \"name\"], with a user name or a uid", quoted);
+		return NULL;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)(n - 2), quoted + 1);
+	if (parse_user(r, name, u.name, &u.uid) < 0)
+		return NULL;
+	for (size_t i = 0; i < p->nr_users; i++)
+		if (p->users[i].uid == u.uid)
+			return &p->users[i];
+	list = reallocarray(p->users, p->nr_users + 1, sizeof(*list));
+	if (!list) {
+		r->error = -ENOMEM;
+		return NULL;
+	}
+	p->users = list;
+	list[p->nr_users] = u;
+	return &list[p->nr_users++];
+}
+
 static int unknown_key(struct reader *r, enum section section, const char *name)
 {
 	char known[300] = "";
@@ -418,33 +460,37 @@ static const struct key *find_key(enum section section, const char *name)
 	return NULL;
 }
 
-static int find_section(struct reader *r, const char *name, struct agentcg_session_policy **ret)
+static int find_section(struct reader *r, const char *name, struct subject *ret)
 {
-	*ret = &r->policy->session;
+	*ret = (struct subject){ .session = &r->policy->session };
 	for (int i = 0; i < NR_SECTIONS; i++)
-		if (i != SECTION_MATCH && streq(name, section_names[i]))
+		if (i != SECTION_MATCH && i != SECTION_USER_MATCH && streq(name, section_names[i]))
 			return i;
 	if (startswith(name, "Session ")) {
-		*ret = find_match(r, name + strlen("Session "));
-		return *ret ? SECTION_MATCH : r->error;
+		ret->session = find_match(r, name + strlen("Session "));
+		return ret->session ? SECTION_MATCH : r->error;
+	}
+	if (startswith(name, "User ")) {
+		ret->user = find_user(r, name + strlen("User "));
+		return ret->user ? SECTION_USER_MATCH : r->error;
 	}
 	if (!*name)
 		return refuse(r, "a key before the first section; begin with [Pool]");
-	return refuse(r, "unknown section [%s]; known are [Pool], [Hold], [Session], [Session \"name\"], [Call], [CPU], [User], [GPU]",
+	return refuse(r, "unknown section [%s]; known are [Pool], [Hold], [Session], [Session \"name\"], [Call], [CPU], [User], [User \"name\"], [GPU]",
 		      name);
 }
 
 /* Called by inih for each key; 1 goes on. */
 static int on_key(void *userdata, const char *section, const char *name, const char *value)
 {
-	struct agentcg_session_policy *s;
 	struct reader *r = userdata;
+	struct subject subject;
 	const struct key *k;
 	int i;
 
 	if (r->error)
 		return 1;
-	i = find_section(r, section, &s);
+	i = find_section(r, section, &subject);
 	if (i < 0)
 		return 1;
 	/* Libraries built to announce sections pass no name. */
@@ -457,7 +503,7 @@ static int on_key(void *userdata, const char *section, const char *name, const c
 	}
 	if (!value)
 		value = "";
-	set_key(r, k, s, value);
+	set_key(r, k, &subject, value);
 	return 1;
 }
 
@@ -526,6 +572,7 @@ void agentcg_policy_init(struct agentcg_policy *p)
 		.sessions_per_user = 64,
 		.idle_after_usec = 10 * USEC_PER_SEC,
 		.requests_per_second = 1000,
+		.user_budget = AGENTCG_NONE,
 		.session = {
 			.priority = AGENTCG_PRIORITY_NORMAL,
 			.calls_per_session = 256,
@@ -553,6 +600,9 @@ void agentcg_policy_done(struct agentcg_policy *p)
 	free(p->matches);
 	p->matches = NULL;
 	p->nr_matches = 0;
+	free(p->users);
+	p->users = NULL;
+	p->nr_users = 0;
 }
 
 static int is_conf(const struct dirent *d)
@@ -648,6 +698,11 @@ int agentcg_policy_check(struct agentcg_policy *p, uint64_t mem_total, char *why
 		problem = "[Call] QueueTimeout must be from 100ms to 1h; say Admission=none for no waiting";
 	else if (p->call_max < MIB)
 		problem = "[Call] MemoryMax is below 1Mi: nothing could run; say none for no limit";
+	else if (p->user_budget < MIB)
+		problem = "[User] Budget is below 1Mi: nothing could run in it; say none for no budget";
+	for (size_t i = 0; !problem && i < p->nr_users; i++)
+		if (p->users[i].budget < MIB)
+			problem = "[User \"...\"] Budget is below 1Mi: nothing could run in it; say none for no budget";
 	if (problem) {
 		snprintf(why, AGENTCG_WHY_MAX, "%s", problem);
 		return -EINVAL;
@@ -671,6 +726,29 @@ int agentcg_policy_check(struct agentcg_policy *p, uint64_t mem_total, char *why
 	return r;
 }
 
+uint64_t agentcg_policy_user_budget(const struct agentcg_policy *p, uid_t uid)
+{
+	for (size_t i = 0; i < p->nr_users; i++)
+		if (p->users[i].uid == uid)
+			return p->users[i].budget;
+	return uid == 0 ? AGENTCG_NONE : p->user_budget;
+}
+
+bool agentcg_policy_user_budgets(const struct agentcg_policy *p)
+{
+	return p->user_budget != AGENTCG_NONE || p->nr_users;
+}
+
+/* A session has at most what its user has. */
+static void cap_by_user(const struct agentcg_policy *p, uid_t uid, struct agentcg_session_policy *s)
+{
+	uint64_t budget = agentcg_policy_user_budget(p, uid);
+
+	s->of_user = s->budget > budget;
+	s->budget = min_u64(s->budget, budget);
+	s->reserve = min_u64(s->reserve, budget);
+}
+
 void agentcg_policy_session(const struct agentcg_policy *p, const char *name, uid_t uid,
 			    struct agentcg_session_policy *ret)
 {
@@ -688,4 +766,5 @@ void agentcg_policy_session(const struct agentcg_policy *p, const char *name, ui
 			memcpy((char *)ret + keys[j].offset, (const char *)m + keys[j].offset, n);
 		}
 	}
+	cap_by_user(p, uid, ret);
 }

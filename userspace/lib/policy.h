@@ -54,6 +54,14 @@ struct agentcg_session_policy {
 	uint32_t detached_calls;	/* of a session, that outlive their clients */
 	uint64_t reserve;
 	uint64_t budget;		/* AGENTCG_NONE: the pool's */
+	bool of_user;			/* the budget is its user's, which is less */
+};
+
+/* [User "name"] */
+struct agentcg_user_policy {
+	char name[33];
+	uid_t uid;
+	uint64_t budget;		/* of all its sessions; AGENTCG_NONE: the pool's */
 };
 
 enum agentcg_gpu_cache_choice {
@@ -95,6 +103,9 @@ struct agentcg_policy {
 	enum agentcg_idle_choice idle;
 	uint64_t idle_after_usec;	/* without a tool call for so long a session is idle */
 	uint32_t requests_per_second;	/* of a user; 0: any number */
+	uint64_t user_budget;		/* of a user's sessions together, but root's; AGENTCG_NONE: the pool's */
+	struct agentcg_user_policy *users;	/* those that have another one */
+	size_t nr_users;
 	struct agentcg_session_policy session;	/* the default */
 	struct agentcg_session_policy *matches;	/* in order; later ones win */
 	size_t nr_matches;
@@ -128,6 +139,11 @@ int agentcg_policy_load(struct agentcg_policy *p, const char *file, char *why);
 
 /* Resolves percentages and refuses what cannot work. */
 int agentcg_policy_check(struct agentcg_policy *p, uint64_t mem_total, char *why);
+
+/* What the sessions of @uid may use together; AGENTCG_NONE: the pool's. */
+uint64_t agentcg_policy_user_budget(const struct agentcg_policy *p, uid_t uid);
+/* Whether anybody has such a budget. */
+bool agentcg_policy_user_budgets(const struct agentcg_policy *p);
 
 /* What holds for the session @name of @uid. */
 void agentcg_policy_session(const struct agentcg_policy *p, const char *name, uid_t uid,

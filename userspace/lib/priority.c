@@ -45,5 +45,5 @@ int agentcg_priority_oom_score_adj(uint32_t priority)
 {
 	uint32_t p = priority > AGENTCG_PRIORITY_MAX ? AGENTCG_PRIORITY_MAX : priority;
 
-	return (int)(AGENTCG_PRIORITY_MAX - p) / 2 + 200;
+	return 1000 - (int)p / 10;
 }

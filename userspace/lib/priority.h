@@ -21,7 +21,10 @@ int agentcg_parse_priority(const char *text, uint32_t *ret, char *why);
 /* cpu.weight, doubles every 62.5: low 6, normal 100, high 1600. */
 uint32_t agentcg_priority_cpu_weight(uint32_t priority);
 
-/* oom_score_adj for a tool call's processes; the launcher never lowers one. */
+/*
+ * oom_score_adj for a tool call's processes, 900 to 1000 thousandths of all memory: they
+ * are taken before an agent, however large that is.  Never lowered.
+ */
 int agentcg_priority_oom_score_adj(uint32_t priority);
 
 #endif /* _AGENTCG_PRIORITY_H */

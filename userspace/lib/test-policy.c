@@ -53,6 +53,7 @@ static void test_defaults(void)
 static void test_keys(void)
 {
 	char why[AGENTCG_WHY_MAX] = "";
+	struct agentcg_session_policy s;
 	struct agentcg_policy p;
 	int r = load(&p,
 		"# comment\n"
@@ -65,7 +66,7 @@ static void test_keys(void)
 		"[Call]\nMemoryRequest=32Mi\nMemoryMax=512Mi\nTimeoutMax=5m\nPidsMax=100\nCPUMax=1.5\nLearn=limit\n"
 		"Admission=quota\nQueueTimeout=2m\n"
 		"[CPU]\nScheduler=none\n"
-		"[User]\nRequestsPerSecond=50\n", why);
+		"[User]\nRequestsPerSecond=50\nBudget=1Gi\n[User \"1000\"]\nBudget=512Mi\n", why);
 
 	tap_ok(r == 0, "all keys are read %s", why);
 	tap_ok(streq(p.slice, "x.slice") && p.memory_max == 2 * GIB && p.reserve == 64 * MIB &&
@@ -82,7 +83,13 @@ static void test_keys(void)
 	       p.learn == AGENTCG_LEARN_LIMIT && p.admission == AGENTCG_ADMISSION_QUOTA &&
 	       p.queue_timeout_usec == 120000000, "[Call]");
 	tap_ok(p.scheduler == AGENTCG_SCHEDULER_NONE, "[CPU]");
-	tap_ok(p.requests_per_second == 50, "[User]");
+	tap_ok(p.requests_per_second == 50 && p.user_budget == GIB && p.nr_users == 1, "[User]");
+	tap_ok(agentcg_policy_user_budget(&p, 1000) == 512 * MIB && agentcg_policy_user_budget(&p, 1001) == GIB &&
+	       agentcg_policy_user_budget(&p, 0) == AGENTCG_NONE, "a user's own section is heard; root has none unless it says so");
+	agentcg_policy_session(&p, "x", 1000, &s);
+	tap_ok(s.budget == 512 * MIB && s.of_user, "no session has more than its user");
+	agentcg_policy_session(&p, "x", 1001, &s);
+	tap_ok(s.budget == GIB && !s.of_user, "... it may have as much");
 	agentcg_policy_done(&p);
 }
 
@@ -121,6 +128,10 @@ static void test_refused(void)
 	refused("[Session]\nIdleReclaim=yes\n", "2: IdleReclaim=yes: say auto or none");
 	refused("[Session]\nIdleAfter=100ms\n", "IdleAfter must be from 1s to 1h");
 	refused("[User]\nRequestsPerSecond=0\n", "2: RequestsPerSecond: \"0\": say a number from 1 to 1000000; or none");
+	refused("[User]\nBudget=1Ki\n", "[User] Budget is below 1Mi");
+	refused("[User \"no such user\"]\nBudget=1Gi\n", "there is no user \"no such user\"");
+	refused("[User \"1000\"]\nRequestsPerSecond=5\n", "2: unknown key \"RequestsPerSecond\" in [User \"...\"]; known are Budget");
+	refused("[User 1000]\nBudget=1Gi\n", "say [User \"name\"]");
 	refused("[Pools]\nReserve=1Mi\n", "unknown section [Pools]; known are [Pool]");
 	refused("Reserve=1Mi\n", "1: a key before the first section");
 	refused("[Pool]\nnonsense\n", "2: neither a [section] nor Key=value");

@@ -147,7 +147,7 @@ static void test_priorities(void)
 		last = agentcg_priority_cpu_weight(p);
 	}
 	tap_ok(rises, "cpu.weight rises with the priority");
-	tap_ok(agentcg_priority_oom_score_adj(1000) == 200 && agentcg_priority_oom_score_adj(0) == 700,
+	tap_ok(agentcg_priority_oom_score_adj(1000) == 900 && agentcg_priority_oom_score_adj(0) == 1000,
 	       "oom_score_adj falls with the priority");
 }
 

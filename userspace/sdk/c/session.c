@@ -158,11 +158,19 @@ static size_t count_of(sd_json_variant *list)
 	return list && sd_json_variant_is_array(list) ? sd_json_variant_elements(list) : 0;
 }
 
+static int tell_all_killed(sd_json_variant *list, agentcg_killed_fn fn, void *userdata, struct agentcg_error *error)
+{
+	for (size_t i = 0; fn && i < count_of(list); i++)
+		if (tell_killed(sd_json_variant_by_index(list, i), fn, userdata) < 0)
+			return fail(error, -ENOMEM, "out of memory");
+	return 0;
+}
+
 EXPORT int agentcg_session_close(struct agentcg *cg, const char *name, unsigned int flags,
 				 agentcg_killed_fn fn, void *userdata, struct agentcg_error *error)
 {
 	CLEANUP(json_unref) sd_json_variant *v = NULL;
-	sd_json_variant *reply, *killed;
+	sd_json_variant *reply;
 	int r;
 
 	if (!name)
@@ -177,13 +185,33 @@ EXPORT int agentcg_session_close(struct agentcg *cg, const char *name, unsigned 
 
 	LOCKED(cg);
 	r = request(cg, "CloseSession", v, NULL, 0, &reply, error);
+	if (r >= 0)
+		r = tell_all_killed(sd_json_variant_by_key(reply, "killed"), fn, userdata, error);
+	return r < 0 ? r : (int)read_u64(reply, "detached", 0);
+}
+
+EXPORT int agentcg_group_end(struct agentcg *cg, const char *session, const char *group,
+			     agentcg_killed_fn fn, void *userdata, struct agentcg_error *error)
+{
+	CLEANUP(json_unref) sd_json_variant *v = NULL;
+	sd_json_variant *reply;
+	int r;
+
+	if (!session)
+		return fail_field(error, "session", "say the session's name");
+	if (!group)
+		return fail_field(error, "group", "say the group's name");
+	r = put_text(&v, "session", session, error);
+	if (r >= 0)
+		r = put_text(&v, "group", group, error);
 	if (r < 0)
 		return r;
-	killed = sd_json_variant_by_key(reply, "killed");
-	for (size_t i = 0; fn && i < count_of(killed); i++)
-		if (tell_killed(sd_json_variant_by_index(killed, i), fn, userdata) < 0)
-			return fail(error, -ENOMEM, "out of memory");
-	return (int)read_u64(reply, "detached", 0);
+
+	LOCKED(cg);
+	r = request(cg, "EndGroup", v, NULL, 0, &reply, error);
+	if (r >= 0)
+		r = tell_all_killed(sd_json_variant_by_key(reply, "killed"), fn, userdata, error);
+	return r < 0 ? r : (int)read_u64(reply, "cancelled", 0);
 }
 
 /* ---- what hooks and others ask ------------------------------------------ */

@@ -77,7 +77,7 @@ static int find_files(const char *file, char ***ret)
 /* As agentcg run does it: where the kernel itself must kill, the least important goes first. */
 static void plan_adj(struct plan *plan, uint64_t priority)
 {
-	plan->adj_number = (int)(1000 - (priority > 1000 ? 1000 : priority)) / 2 + 200;
+	plan->adj_number = 1000 - (int)(priority > 1000 ? 1000 : priority) / 10;
 	snprintf(plan->adj, sizeof(plan->adj), "%d", plan->adj_number);
 }
 

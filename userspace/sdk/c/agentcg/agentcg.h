@@ -199,6 +199,13 @@ enum { AGENTCG_SESSION_KILL = 1 };	/* its detached calls, too */
 int agentcg_session_close(struct agentcg *cg, const char *name, unsigned int flags,
 			  agentcg_killed_fn fn, void *userdata, struct agentcg_error *error);
 
+/*
+ * Kills the calls of a group (agentcg run --group), detached ones too, says whom, and lets none begin that waits: they
+ * fail with -ENXIO.  Whoever has one of them still ends it.  Returns how many waited; -ENXIO: no such group or session.
+ */
+int agentcg_group_end(struct agentcg *cg, const char *session, const char *group,
+		      agentcg_killed_fn fn, void *userdata, struct agentcg_error *error);
+
 typedef void (*agentcg_granted_fn)(const struct agentcg_granted *granted, const char *notes, void *userdata);
 
 /*

@@ -10,14 +10,14 @@
 The same for asyncio is agentcg.aio.
 """
 from .client import Call, Client, Session, Watch, run
-from .types import (AgentcgError, Allowed, Attachment, CallFailed, CallStatus, Closed, Completed, Declared, Event, Finished, Granted, Intent,
+from .types import (AgentcgError, Allowed, Attachment, CallFailed, CallStatus, Closed, Completed, Declared, Event, Finished, Granted, GroupEnded, Intent,
                     InToolCall, InvalidIntent, InvalidParameter, Killed, KindHistory, LimitExceeded, NoDaemon, NoSuchCall,
                     NoSuchSession, NotSupported, PermissionDenied, Pool, ProtocolError, Result, SessionStatus, Status, Ticket, Waiting)
 
 __version__ = "0.1.0"
 __all__ = [
     "AgentcgError", "Allowed", "Attachment", "Call", "CallFailed", "CallStatus", "Client", "Closed", "Completed", "Declared", "Event",
-    "Finished", "Granted", "InToolCall", "Intent", "InvalidIntent", "InvalidParameter", "Killed", "KindHistory", "LimitExceeded", "NoDaemon",
+    "Finished", "Granted", "GroupEnded", "InToolCall", "Intent", "InvalidIntent", "InvalidParameter", "Killed", "KindHistory", "LimitExceeded", "NoDaemon",
     "NoSuchCall", "NoSuchSession", "NotSupported", "PermissionDenied", "Pool", "ProtocolError", "Result", "Session",
     "SessionStatus", "Status", "Ticket", "Waiting", "Watch", "run",
 ]

@@ -16,7 +16,7 @@ from typing import Any, AsyncIterator, Dict, List, Optional, Sequence, Set, Tupl
 
 from . import protocol
 from .launcher import Launch
-from .types import (AgentcgError, Attachment, Closed, Completed, Declared, Event, Finished, Granted, Intent, Json, KindHistory,
+from .types import (AgentcgError, Attachment, Closed, Completed, Declared, Event, Finished, Granted, GroupEnded, Intent, Json, KindHistory,
                     NoDaemon, NoSuchCall, NoSuchSession, Priority, ProtocolError, Result, Size, Status, Ticket, Time, parse_time,
                     read)
 
@@ -602,6 +602,10 @@ class Client:
         """Kills what is left of it; `kill`: also its detached calls."""
         return Closed.from_json(await self.request("CloseSession", name=name, kill=True if kill else None))
 
+    async def end_group(self, session: str, group: str) -> GroupEnded:
+        """Kills its calls, detached ones too; those that wait to begin raise NoSuchCall.  Whoever has a call still ends it."""
+        return GroupEnded.from_json(await self.request("EndGroup", session=session, group=group))
+
     async def get_results(self, session: str, *, untold: bool = False, failed: bool = False) -> List[Finished]:
         """Its last 16 calls that ended, oldest first.
 
@@ -662,6 +666,10 @@ class Session:
     async def __aexit__(self, *exception: object) -> None:
         if not self._keep:
             await self.close()
+
+    async def end_group(self, group: str) -> GroupEnded:
+        """Client.end_group() of this session."""
+        return await self.client.end_group(self.name, group)
 
     async def get_results(self, *, untold: bool = False, failed: bool = False) -> List[Finished]:
         """Client.get_results() of this session."""

@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Ty
 
 from . import protocol
 from .launcher import Launch
-from .types import (AgentcgError, Attachment, Closed, Completed, Declared, Event, Finished, Granted, Intent, Json, KindHistory,
+from .types import (AgentcgError, Attachment, Closed, Completed, Declared, Event, Finished, Granted, GroupEnded, Intent, Json, KindHistory,
                     NoDaemon, NoSuchCall, NoSuchSession, Priority, ProtocolError, Result, Size, Status, Ticket, Time, parse_time,
                     read)
 
@@ -624,6 +624,10 @@ class Client:
         """Kills what is left of it; `kill`: also its detached calls."""
         return Closed.from_json(self.request("CloseSession", name=name, kill=True if kill else None))
 
+    def end_group(self, session: str, group: str) -> GroupEnded:
+        """Kills its calls, detached ones too; those that wait to begin raise NoSuchCall.  Whoever has a call still ends it."""
+        return GroupEnded.from_json(self.request("EndGroup", session=session, group=group))
+
     def get_results(self, session: str, *, untold: bool = False, failed: bool = False) -> List[Finished]:
         """Its last 16 calls that ended, oldest first.
 
@@ -684,6 +688,10 @@ class Session:
     def __exit__(self, *exception: object) -> None:
         if not self._keep:
             self.close()
+
+    def end_group(self, group: str) -> GroupEnded:
+        """Client.end_group() of this session."""
+        return self.client.end_group(self.name, group)
 
     def get_results(self, *, untold: bool = False, failed: bool = False) -> List[Finished]:
         """Client.get_results() of this session."""

@@ -60,7 +60,7 @@ def interpreter() -> str:
 
 def oom_score_adj(priority: int) -> int:
     """As `agentcg run` gives it to a call's processes."""
-    return (1000 - priority) // 2 + 200
+    return 1000 - priority // 10
 
 
 class Launch:

@@ -434,6 +434,8 @@ class Allowed:
     sessions: Optional[int] = None
     calls: Optional[int] = None
     """In all sessions together."""
+    budget: Optional[int] = None
+    """Bytes that all sessions may use together."""
 
 
 @dataclass(frozen=True)
@@ -474,7 +476,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Killed:
-    """A call that was killed with its session."""
+    """A call that was killed with its session or group."""
 
     call: str
     command: List[str]
@@ -490,6 +492,18 @@ class Closed:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Closed:
         return cls([read(Killed, k) for k in value.get("killed") or []], value.get("detached") or 0)
+
+
+@dataclass(frozen=True)
+class GroupEnded:
+    """What ending a group did: whom it killed, how many calls that waited will not begin."""
+
+    killed: List[Killed]
+    cancelled: int
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> GroupEnded:
+        return cls([read(Killed, k) for k in value.get("killed") or []], value.get("cancelled") or 0)
 
 
 @dataclass(frozen=True)
