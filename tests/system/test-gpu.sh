@@ -160,9 +160,11 @@ LD_LIBRARY_PATH=$out/tests/gpu AGENTCG_FAKE_NVML=$work/gpus start_daemon
 traces >"$work/before"
 is "GPUs are seen, and where they are" "$(workers '[.gpus[] | "\(.index) \(.name) \(.node) \(.busy) \(.lost)"] | join(", ")')" \
 	"0 Fake H100 1 37 false, 1 Fake GPU null 0 false"
-is "what is executed sees its GPU alone" "$(gpu run --gpu 0 --mps-share 40 -- sh -c 'echo $CUDA_VISIBLE_DEVICES $CUDA_MPS_ACTIVE_THREAD_PERCENTAGE')" \
-	"GPU-11111111-0000 40"
+is "what is executed sees its GPU alone" "$(gpu run --gpu 0 -- sh -c 'echo $CUDA_VISIBLE_DEVICES')" GPU-11111111-0000
 eventually 10 no_workers
+is "a part of a GPU without MPS is refused" "$(code_of "$agentcg" gpu run --gpu 0 --mps-share 40 -- true)" 125
+like "... and why" "$(cat "$work/code.err")" "mps-control is not installed"
+nothing "... and leaves nothing" untouched
 worker first --gpu GPU-1111 --cpus 1
 eventually 10 state first running
 like "a worker is where its GPU is" "$(workers '.workers[0] | "\(.node) \(.placement)"')" "^1 1 core at node 1"

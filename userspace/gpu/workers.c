@@ -21,12 +21,6 @@
 #define FRESH_USEC		(1 * USEC_PER_SEC)
 #define ANSWER_USEC		(1 * USEC_PER_SEC)
 
-/* Each is in a file of its own; what is not linked is not there. */
-#pragma weak agentcg_launch_part
-#pragma weak agentcg_engine_part
-#pragma weak agentcg_metrics_part
-#pragma weak agentcg_share_part
-
 struct worker_asker {
 	struct worker_asker *next;
 	struct workers *ws;
@@ -41,10 +35,7 @@ const struct worker_part *agentcg_worker_part(size_t i)
 		&agentcg_share_part, &agentcg_launch_part, &agentcg_engine_part, &agentcg_metrics_part,
 	};
 
-	for (size_t k = 0; k < ARRAY_SIZE(all); k++)
-		if (all[k] && i-- == 0)
-			return all[k];
-	return NULL;
+	return i < ARRAY_SIZE(all) ? all[i] : NULL;
 }
 
 /* ---- GPUs --------------------------------------------------------------- */
