@@ -15,4 +15,6 @@ Webhook=http://127.0.0.1:8082/events
 X
 start_daemon
 AGENTCG=$agentcg WORK=$work python3 tests/system/gpu-pause.py
+rc=$?
 pkill -x llama-server
+exit $rc
