@@ -169,12 +169,12 @@ static int on_prepare(sd_event_source *source, void *userdata);
 
 /*
  * What the library waits for on this connection.  While it owes a reply, which may come from anywhere, it is asked before
- * each wait of ours; not for those that only listen, of which there may be a thousand.
+ * each wait of ours; not for those that only listen, of which there may be a thousand, nor for those that do not.
  */
 static int set_events(struct line *l)
 {
 	int events = sd_varlink_get_events(l->link), r = 0;
-	bool owes = events < 0 || !(events & EPOLLIN);
+	bool owes = events < 0 || !(events & (EPOLLIN | EPOLLOUT));
 
 	if (owes != l->owes)
 		r = sd_event_source_set_prepare(l->io, owes ? on_prepare : NULL);
