@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# host: --timeout 180
+# host: --beside --timeout 400
 # What `make dist` packs runs from any directory with the libraries it brings, on this machine with its own: command, daemon
 # without a pool, a worker. The daemon does not see the machine's cgroups, so that nothing is changed there.
 set -euo pipefail

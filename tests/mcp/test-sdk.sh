@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The official TypeScript SDK (both generations) and the inspector with agentcg mcp and the real daemon. They are fetched here, for a
 # guest has no network, and run in a guest (in-guest.sh).
-# host: --timeout 900
+# host: --beside --timeout 900
 set -u
 . tests/lib/tap.sh
 

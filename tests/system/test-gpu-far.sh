@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Far memory: a node without CPUs and one behind CXL hold what workers offload, as the policy says, and nothing else of theirs.
-# vm: --cpus 2 --memory 1G --numa 768,256/0 --cxl 256 --timeout 300
+# vm: --cpus 2 --memory 1G --numa 768,256/0 --cxl 256 --beside --timeout 600
 set -u
 . tests/system/lib.sh
 

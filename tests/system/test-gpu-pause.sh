@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # A session's KV cache in a real llama-server while it is in a tool call: saved, restored, checked; engines that lie or hang, a webhook that is dead.
-# vm: --cpus 4 --memory 2G --timeout 900
+# vm: --cpus 4 --memory 2G --beside --timeout 900
 set -u
 . tests/system/lib.sh
 

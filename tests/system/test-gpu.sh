@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # GPU workers without a GPU: placed, alone on their cores, moved, resized, ended; what is given back however they or the daemon end.
-# vm: --cpus 4 --numa 640,640,256/0 --timeout 900
+# vm: --cpus 4 --numa 640,640,256/0 --beside --timeout 900
 set -u
 . tests/system/lib.sh
 
