@@ -113,7 +113,7 @@ like "release lets it go on" "$("$agentcg" release waiting/tool-1 2>&1)" "^waiti
 more_holds() { [ "$(call waiting/tool-1 holds)" -ge 2 ]; }
 check "... to the next batch" eventually 20 more_holds
 is "release of what is not there: 1" "$(code_of "$agentcg" release waiting/tool-99)" 1
-like "... and told" "$(cat "$work/code.err")" "no call 'waiting/tool-99'"
+like "... and told" "$(cat "$work/code.err")" "no call or group 'waiting/tool-99'"
 end owner
 is "both come to their end" "$(code owner) $(code waiting)" "0 0"
 kill $agent

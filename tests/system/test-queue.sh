@@ -52,8 +52,12 @@ is "... and runs" "$(cat "$work/b.out")" ran
 like "... and says what it has waited for" "$(cat "$work/b.err")" 'waited [0-9.]+m?s for memory: 1 call with 300.* was before it'
 is "... and so does the other" "$(code c)" 0
 run_call d --session t --group par -- sleep 600
-check "a call of a group" eventually 10 phase t/tool-5 running
-like "... is ended with that" "$("$agentcg" session close --group par t | tr '\n' ' ')" "t: group par is ended killed t/tool-5: sleep 600"
+of_group() { status '[.sessions[].calls[] | select(.group == "par")][0].call // empty'; }
+in_group() { [ -n "$(of_group)" ]; }
+check "a call of a group" eventually 10 in_group
+name=$(of_group)
+check "... runs" eventually 10 phase "$name" running
+like "... is ended with that" "$("$agentcg" session close --group par t | tr '\n' ' ')" "t: group par is ended killed $name: sleep 600"
 is "... and its client sees that" "$(code d)" 137
 is "a group that is not there" "$(code_of "$agentcg" session close --group nope t)" 1
 like "... in words" "$(cat "$work/code.err")" "no call or group 'nope'"
