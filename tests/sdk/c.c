@@ -408,7 +408,7 @@ static void test_sessions(void)
 	same_number("a call of a group", agentcg_call_method(cg, "io.agentcg.BeginCall", group, NULL, 0, NULL, &error), 0);
 	same_number("is ended with it", agentcg_group_end(cg, name, "par", on_killed, &n, &error), 0);
 	same_number("... nothing ran in it", n, 0);
-	refused("a group that is not there", agentcg_group_end(cg, name, "nope", NULL, NULL, &error), -ENXIO, "", "nope");
+	refused("a group that is not there", agentcg_group_end(cg, name, "nope", NULL, NULL, &error), -ENXIO, "call", "nope");
 	refused("no name", agentcg_group_end(cg, name, NULL, NULL, NULL, &error), -EINVAL, "group", "say the group's name");
 	call = begin(NULL);
 	pidfd = SPAWN(call, -1, "sleep", "634");
