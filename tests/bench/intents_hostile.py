@@ -111,31 +111,38 @@ def attacker(name):
         os._exit(1)
 
 
-def measure(figures, runs):
-    from intents_cost import PROGRAM, whole_daemon
+def took(rounds):
+    """What begin and end take together, in each of so many rounds."""
+    from intents_cost import PROGRAM
+    out = subprocess.run([PROGRAM, "latency", str(rounds), str(VICTIM), str(PAUSE_MS)], check=True, stdout=subprocess.PIPE).stdout
+    times = json.loads(out)
+    if times["lost"]:
+        raise SystemExit("bench: calls were refused")
+    return [b + e for b, e in zip(times["begin"], times["end"])]
+
+
+def under(name, rounds):
+    """Of without, beside a daemon that has seen no other attack: what one leaves to be done would slow down what the next is compared with."""
+    from intents_cost import whole_daemon
     daemon = whole_daemon("\n[CPU]\nScheduler=none\n")
+    took(rounds)    # what it learns takes longer at first
+    alone = statistics.median(took(rounds))
+    pid = attacker(name)
+    time.sleep(5)   # what may be used at once has been
+    values = [t / alone for t in took(rounds)]
+    if os.waitpid(pid, os.WNOHANG)[0]:
+        raise SystemExit(f"bench: the attack {name} ended")
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    daemon.kill()
+    daemon.wait()
+    return values
 
-    def took():
-        out = subprocess.run([PROGRAM, "latency", str(20 * runs), str(VICTIM), str(PAUSE_MS)], check=True, stdout=subprocess.PIPE).stdout
-        times = json.loads(out)
-        if times["lost"]:
-            raise SystemExit("bench: calls were refused")
-        return [b + e for b, e in zip(times["begin"], times["end"])]
 
-    took()      # what it learns takes longer at first
+def measure(figures, runs):
     worst = []
     for name, (text, _) in ATTACKS.items():
-        alone = statistics.median(took())
-        pid = attacker(name)
-        time.sleep(5)       # what may be used at once has been
-        values = [t / alone for t in took()]
-        if os.waitpid(pid, os.WNOHANG)[0]:
-            raise SystemExit(f"bench: the attack {name} ended")
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)
-        time.sleep(1)
+        values = under(name, 20 * runs)
         worst.append(statistics.median(values))
         figures.add(f"3.6-{name}", f"3.6: {text}", values, "x")
     figures.add("3.6", "begin and end under the worst attack, of without", [max(worst)], "x", 1.1)
-    daemon.kill()
-    daemon.wait()

@@ -4,12 +4,12 @@
 #include "call.h"
 #include "cgroup.h"
 #include "kernel.h"
+#include "peer.h"
 #include "session.h"
 
 /* By then a client has read its answer and gone on, even one that shares our CPU. */
 #define DELAY_USEC	(2 * USEC_PER_MSEC)
-/* Leaves at once, before others have their turn; and all beyond so many. */
-#define BATCH		4
+/* All beyond so many are removed at once. */
 #define ENDED_MAX	64
 /* Where one cannot be removed, as somebody has put a process into it: killed, and tried again. */
 #define RETRY_MAX_USEC	USEC_PER_SEC
@@ -219,25 +219,44 @@ struct call *agentcg_later_take(struct session *s)
 
 /* ---- when --------------------------------------------------------------- */
 
+/* Somebody's account is charged for what is done for him here, too: begin and end are less than half of what a call costs. */
+static bool bury_one(struct manager *m)
+{
+	uint64_t since = now_usec(CLOCK_THREAD_CPUTIME_ID);
+	uid_t uid = m->later.first->session->uid;
+	bool buried = bury_next(m);
+
+	agentcg_peer_spend(m, uid, now_usec(CLOCK_THREAD_CPUTIME_ID) - since);
+	return buried;
+}
+
+static void ready_one(struct manager *m)
+{
+	uint64_t since = now_usec(CLOCK_THREAD_CPUTIME_ID);
+	struct later *l = &m->later;
+	struct session *s = l->wanted[--l->nr_wanted];
+
+	s->wanted = false;
+	make_ready(s);
+	agentcg_peer_spend(m, s->uid, now_usec(CLOCK_THREAD_CPUTIME_ID) - since);
+}
+
+/* One leaf at once, then others have their turn. */
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct manager *m = userdata;
 	struct later *l = &m->later;
 	bool stuck = false;
-	int n = 0;
 
 	l->armed = false;
-	while ((n < BATCH || l->nr_ended > ENDED_MAX) && l->nr_ended && !stuck) {
-		stuck = !bury_next(m);
-		n++;
-	}
-	if (n)
-		agentcg_manager_write_pool(m);
-	for (; n < BATCH && l->nr_wanted; n++) {
-		struct session *s = l->wanted[--l->nr_wanted];
-
-		s->wanted = false;
-		make_ready(s);
+	if (l->nr_ended) {
+		do
+			stuck = !bury_one(m);
+		while (l->nr_ended > ENDED_MAX && !stuck);
+		if (!l->nr_ended || stuck)
+			agentcg_manager_write_pool(m);
+	} else if (l->nr_wanted) {
+		ready_one(m);
 	}
 	if (stuck)
 		arm(m, min_u64(max_u64(now_usec(CLOCK_MONOTONIC) - l->last->ending_since, DELAY_USEC), RETRY_MAX_USEC));

@@ -2,14 +2,19 @@
 /*
  * The library would serve every connection alike, one message of each in turn: a
  * user with a thousand connections would have a thousand times as much of the
- * daemon as one with a single one.  So the events of a connection come to us, we
- * let the library process it, and write down what CPU time that took: parsing
- * counts, too, whatever the message was.
+ * daemon as one with a single one.  So the connections of a user are in an epoll
+ * of the user's, which is all that the event loop sees of them: it has as much to look at for
+ * a user with one as for one with a thousand that want something.  We take one
+ * after the other there, let the library process it, and write down what CPU time that
+ * took: parsing counts, too, whatever the message was.
  *
  * The account is a bucket of time.  It fills while time passes, PART of it, and
  * holds BURST; while it is empty none of its user's connections is looked at, and
  * none is let in (door.c); below half of it those of others come first.  Root has
  * no account.
+ *
+ * Who does not read answers is not read from, so that they wait with the user
+ * and not here.
  */
 #include "peer.h"
 
@@ -17,25 +22,25 @@
 
 #include "door.h"
 
-/* Percent of the daemon's time: two thousand calls a second, and hardly noticed by others. */
-#define PART		20
+/* Percent of the daemon's time: a thousand calls a second, and hardly noticed by others. */
+#define PART		15
 /* What somebody may use at once who was quiet before: what starting a hundred agents takes. */
 #define BURST_USEC	(500 * USEC_PER_MSEC)
 /* It goes on with so much: not message by message. */
 #define RESUME_USEC	(5 * USEC_PER_MSEC)
-/* Steps of the library at once, a message is some three: then others have their turn. */
-#define STEPS		4
+/* Steps of the library at once, a message is some three: then others have their turn, which costs about as much as a step. */
+#define STEPS		3
 /* Who has used up more than half of the burst comes after who has not, until a quarter is missing. */
 #define LATE_USEC	(BURST_USEC / 2)
 #define TIMELY_USEC	(BURST_USEC / 4 * 3)
 
 struct line {
-	struct line *next;
+	struct line *next, *next_pending;
 	struct peer *peer;
 	sd_varlink *link;		/* not a reference */
-	sd_event_source *io;
-	sd_event_source *more;		/* there is something to do without an event */
-	bool pending;			/* that is so */
+	int fd;				/* its */
+	uint32_t events;		/* that are waited for */
+	bool pending;			/* there is something to do without one */
 	bool *gone;			/* to be told that it was freed */
 	bool owes;			/* a reply, so it is asked what it waits for */
 };
@@ -49,7 +54,11 @@ struct peer {
 	bool shut;			/* it waits until it has some */
 	bool late;			/* others come first */
 	sd_event_source *resume;	/* then; or when it may be forgotten */
-	struct line *lines;
+	int epoll;			/* its lines */
+	sd_event_source *io;		/* that */
+	sd_event_source *more;		/* of the first that is pending */
+	struct line *lines, *first, *last;	/* all; the pending ones */
+	unsigned int owing;		/* lines */
 	unsigned int busy;		/* is being served: not to be freed */
 };
 
@@ -61,17 +70,20 @@ static struct peer *free_peer(struct peer *p)
 			break;
 		}
 	sd_event_source_disable_unref(p->resume);
+	sd_event_source_disable_unref(p->io);
+	sd_event_source_disable_unref(p->more);
+	agentcg_closep(&p->epoll);
 	free(p);
 	return NULL;
 }
 
 static void leave(struct peer *p);
 
-static int set_line(struct line *l, bool on)
+/* Its lines are heard, or not. */
+static void set_heard(struct peer *p, bool on)
 {
-	int r = sd_event_source_set_enabled(l->io, on ? SD_EVENT_ON : SD_EVENT_OFF);
-
-	return r < 0 ? r : sd_event_source_set_enabled(l->more, on && l->pending ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	sd_event_source_set_enabled(p->io, on ? SD_EVENT_ON : SD_EVENT_OFF);
+	sd_event_source_set_enabled(p->more, on && p->first ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
 static void refill(struct peer *p)
@@ -84,24 +96,17 @@ static void refill(struct peer *p)
 		p->left = (int64_t)BURST_USEC;
 }
 
-static int set_turn(struct line *l, bool late)
-{
-	int64_t turn = late ? AGENTCG_PRIORITY_LATE : SD_EVENT_PRIORITY_NORMAL;
-	int r = sd_event_source_set_priority(l->io, turn);
-
-	return r < 0 ? r : sd_event_source_set_priority(l->more, turn);
-}
-
 /* Whether others come before it now. */
 static void take_turn(struct peer *p)
 {
 	bool late = p->uid && p->left < (int64_t)(p->late ? TIMELY_USEC : LATE_USEC);
+	int64_t turn = late ? AGENTCG_PRIORITY_LATE : SD_EVENT_PRIORITY_NORMAL;
 
 	if (late == p->late)
 		return;
 	p->late = late;
-	for (struct line *l = p->lines; l; l = l->next)
-		set_turn(l, late);
+	sd_event_source_set_priority(p->io, turn);
+	sd_event_source_set_priority(p->more, turn);
 }
 
 static int on_resume(sd_event_source *source, uint64_t usec, void *userdata)
@@ -113,8 +118,7 @@ static int on_resume(sd_event_source *source, uint64_t usec, void *userdata)
 	p->resume = sd_event_source_disable_unref(p->resume);
 	p->shut = false;
 	take_turn(p);
-	for (struct line *l = p->lines; l; l = l->next)
-		set_line(l, true);
+	set_heard(p, true);
 	if (!p->lines && p->left >= (int64_t)BURST_USEC)
 		free_peer(p);
 	else if (!p->lines)
@@ -132,8 +136,7 @@ static void shut_out(struct peer *p)
 	if (sd_event_add_time_relative(p->m->event, &p->resume, CLOCK_MONOTONIC, wait, 1, on_resume, p) < 0)
 		return;
 	p->shut = true;
-	for (struct line *l = p->lines; l; l = l->next)
-		set_line(l, false);
+	set_heard(p, false);
 }
 
 static void spend(struct peer *p, uint64_t usec)
@@ -167,24 +170,80 @@ static void leave(struct peer *p)
 
 static int on_prepare(sd_event_source *source, void *userdata);
 
+static void set_owes(struct line *l, bool owes)
+{
+	struct peer *p = l->peer;
+
+	if (owes == l->owes)
+		return;
+	l->owes = owes;
+	p->owing += owes ? 1 : -1;
+	if (p->owing == (owes ? 1 : 0))
+		sd_event_source_set_prepare(p->io, owes ? on_prepare : NULL);
+}
+
+static bool wants_to_write(const struct line *l)
+{
+	int events = sd_varlink_get_events(l->link);
+
+	return events >= 0 && events & EPOLLOUT;
+}
+
 /*
  * What the library waits for on this connection.  While it owes a reply, which may come from anywhere, it is asked before
  * each wait of ours; not for those that only listen, of which there may be a thousand, nor for those that do not.
  */
 static int set_events(struct line *l)
 {
-	int events = sd_varlink_get_events(l->link), r = 0;
-	bool owes = events < 0 || !(events & (EPOLLIN | EPOLLOUT));
+	int now = sd_varlink_get_events(l->link);
+	struct epoll_event event = { .data.ptr = l };
 
-	if (owes != l->owes)
-		r = sd_event_source_set_prepare(l->io, owes ? on_prepare : NULL);
-	l->owes = owes;
-	return r < 0 ? r : sd_event_source_set_io_events(l->io, events < 0 ? 0 : (uint32_t)events);
+	set_owes(l, now < 0 || !(now & (EPOLLIN | EPOLLOUT)));
+	event.events = now < 0 ? 0 : now & EPOLLOUT ? EPOLLOUT : (uint32_t)now;
+	if (event.events == l->events)
+		return 0;
+	if (epoll_ctl(l->peer->epoll, EPOLL_CTL_MOD, l->fd, &event) < 0)
+		return -errno;
+	l->events = event.events;
+	return 0;
 }
 
 static int on_prepare(sd_event_source *source, void *userdata)
 {
-	return set_events(userdata);
+	struct peer *p = userdata;
+
+	for (struct line *l = p->lines; l; l = l->next)
+		if (l->owes)
+			set_events(l);
+	return 0;
+}
+
+static void set_pending(struct line *l)
+{
+	struct peer *p = l->peer;
+
+	if (l->pending)
+		return;
+	l->pending = true;
+	l->next_pending = NULL;
+	*(p->first ? &p->last->next_pending : &p->first) = l;
+	p->last = l;
+	sd_event_source_set_enabled(p->more, SD_EVENT_ONESHOT);
+}
+
+static void clear_pending(struct line *l)
+{
+	struct peer *p = l->peer;
+	struct line *before = NULL;
+
+	if (!l->pending)
+		return;
+	for (struct line *at = p->first; at != l; at = at->next_pending)
+		before = at;
+	*(before ? &before->next_pending : &p->first) = l->next_pending;
+	if (p->last == l)
+		p->last = before;
+	l->pending = false;
 }
 
 static void serve(struct line *l)
@@ -197,15 +256,20 @@ static void serve(struct line *l)
 
 	p->busy++;
 	l->gone = &gone;
-	l->pending = false;
-	for (int i = 0; i < (p->late ? 1 : STEPS) && r > 0; i++)
+	clear_pending(l);
+	for (int i = 0; i < STEPS && r > 0 && !gone; i++) {
+		bool full = wants_to_write(l);
+
 		r = sd_varlink_process(link);
+		/* It does not read: what it wants is not for now. */
+		if (!gone && full && wants_to_write(l))
+			r = 0;
+	}
 	if (!gone) {
 		l->gone = NULL;
 		set_events(l);
-		l->pending = r > 0;
-		if (l->pending)
-			sd_event_source_set_enabled(l->more, SD_EVENT_ONESHOT);
+		if (r > 0)
+			set_pending(l);
 	}
 	spend(p, now_usec(CLOCK_THREAD_CPUTIME_ID) - before);
 	p->busy--;
@@ -214,10 +278,15 @@ static void serve(struct line *l)
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-	struct line *l = userdata;
+	struct epoll_event event;
+	struct line *l;
 
+	/* The kernel gives each that is ready its turn. */
+	if (epoll_wait(fd, &event, 1, 0) != 1)
+		return 0;
+	l = event.data.ptr;
 	/* Only so it learns that the other side has hung up. */
-	if (revents & (EPOLLHUP | EPOLLERR))
+	if (event.events & (EPOLLHUP | EPOLLERR))
 		sd_varlink_wait(l->link, 0);
 	serve(l);
 	return 0;
@@ -225,7 +294,15 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 
 static int on_more(sd_event_source *source, void *userdata)
 {
-	serve(userdata);
+	struct peer *p = userdata;
+	struct line *l = p->first;
+
+	if (!l)
+		return 0;
+	clear_pending(l);
+	if (p->first)
+		sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	serve(l);
 	return 0;
 }
 
@@ -249,9 +326,13 @@ static struct peer *get_peer(struct manager *m, uid_t uid)
 		return NULL;
 	*p = (struct peer){
 		.next = m->peers, .m = m, .uid = uid, .left = (int64_t)BURST_USEC,
-		.since = now_usec(CLOCK_MONOTONIC),
+		.since = now_usec(CLOCK_MONOTONIC), .epoll = epoll_create1(EPOLL_CLOEXEC),
 	};
 	m->peers = p;
+	if (p->epoll < 0 || sd_event_add_io(m->event, &p->io, p->epoll, EPOLLIN, on_io, p) < 0 ||
+	    sd_event_add_defer(m->event, &p->more, on_more, p) < 0 ||
+	    sd_event_source_set_enabled(p->more, SD_EVENT_OFF) < 0)
+		return free_peer(p);
 	return p;
 }
 
@@ -259,23 +340,20 @@ static struct line *free_line(struct line *l)
 {
 	if (l->gone)
 		*l->gone = true;
-	sd_event_source_disable_unref(l->io);
-	sd_event_source_disable_unref(l->more);
+	set_owes(l, false);
+	clear_pending(l);
+	epoll_ctl(l->peer->epoll, EPOLL_CTL_DEL, l->fd, NULL);
 	free(l);
 	return NULL;
 }
 
-static int open_line(struct manager *m, struct line *l)
+static int open_line(struct line *l)
 {
-	int r = sd_event_add_io(m->event, &l->io, sd_varlink_get_fd(l->link), 0, on_io, l);
+	struct epoll_event event = { .data.ptr = l };
 
-	if (r >= 0)
-		r = set_events(l);
-	if (r >= 0)
-		r = sd_event_add_defer(m->event, &l->more, on_more, l);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(l->more, SD_EVENT_OFF);
-	return r;
+	if (epoll_ctl(l->peer->epoll, EPOLL_CTL_ADD, l->fd, &event) < 0)
+		return -errno;
+	return set_events(l);
 }
 
 int agentcg_peer_connect(struct manager *m, sd_varlink *link)
@@ -294,12 +372,9 @@ int agentcg_peer_connect(struct manager *m, sd_varlink *link)
 		return -ENOMEM;
 	l->peer = p;
 	l->link = link;
+	l->fd = sd_varlink_get_fd(link);
 	sd_varlink_detach_event(link);
-	r = open_line(m, l);
-	if (r >= 0)
-		r = set_turn(l, p->late);
-	if (r >= 0 && p->shut)
-		r = set_line(l, false);
+	r = open_line(l);
 	if (r < 0) {
 		free_line(l);
 		leave(p);

@@ -129,17 +129,24 @@ static int user_burns_anew(void)
 	return 0;
 }
 
+static const char request[] = "{\"method\":\"io.test.Quick\"}";
+static char all[300 * sizeof(request)];
+
+static void fill(void)
+{
+	for (size_t i = 0; i < sizeof(all); i++)
+		all[i] = request[i % sizeof(request)];
+}
+
 /* 300 requests in one piece: each is answered, though there is no further event. */
 static int pipelines(void)
 {
-	static const char request[] = "{\"method\":\"io.test.Quick\"}";
-	static char all[300 * sizeof(request)], buf[4096];
 	sd_varlink *link = client(1000);
+	char buf[4096];
 	int replies = 0;
 	ssize_t n;
 
-	for (int i = 0; i < 300; i++)
-		memcpy(all + (size_t)i * sizeof(request), request, sizeof(request));
+	fill();
 	alarm(20);
 	if (write(sd_varlink_get_fd(link), all, sizeof(all)) != (ssize_t)sizeof(all))
 		return 1;
@@ -155,6 +162,63 @@ static int pipelines(void)
 			replies += !buf[i];
 	}
 	return 0;
+}
+
+/* Asks on a hundred connections as fast as it can. */
+static int floods(void)
+{
+	uint64_t end = now_usec(CLOCK_MONOTONIC) + SECONDS * USEC_PER_SEC;
+	static char buf[65536];
+	int fds[100];
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = sd_varlink_get_fd(client(1002));
+	fill();
+	while (now_usec(CLOCK_MONOTONIC) < end) {
+		for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+			if (send(fds[i], all, sizeof(all), MSG_DONTWAIT) < 0 && errno != EAGAIN)
+				return 1;
+		for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+			while (recv(fds[i], buf, sizeof(buf), MSG_DONTWAIT) > 0)
+				;
+		usleep(1000);
+	}
+	return 0;
+}
+
+/* Asks as long as anybody listens, and reads nothing for a while; then all is answered. */
+static int never_listens(void)
+{
+	sd_varlink *link = client(0);
+	int fd = sd_varlink_get_fd(link);
+	size_t sent = 0, at = 0, replies = 0;
+	char buf[4096];
+	ssize_t n;
+
+	fill();
+	alarm(60);
+	for (int idle = 0; idle < 200;) {
+		n = send(fd, all + at, sizeof(all) - at, MSG_DONTWAIT);
+		if (n < 0 && errno != EAGAIN)
+			return 1;
+		idle = n < 0 ? idle + 1 : 0;
+		sent += n < 0 ? 0 : (size_t)n;
+		at = n < 0 ? at : (at + (size_t)n) % sizeof(all);
+		usleep(1000);
+	}
+	while (replies < sent / sizeof(request)) {
+		n = read(fd, buf, sizeof(buf));
+		for (ssize_t i = 0; i < n; i++)
+			replies += !buf[i];
+		if (n < 0 && errno != EAGAIN)
+			return 2;
+		if (n < 0)
+			usleep(1000);
+		if (n == 0)
+			return 3;
+	}
+	/* Each is 30 bytes, its answer as many; both ways together hold 10,000 of them at most, and 2,000 more wait here. */
+	return sent > 20000 * sizeof(request) ? 4 : 0;
 }
 
 /* Knocks as often as it can; those whose door stays shut are gone when it opens. */
@@ -248,6 +312,7 @@ int main(void)
 {
 	/* What a user has at once, a part of the time, and what it was in the middle of. */
 	const uint64_t most = 500 * USEC_PER_MSEC + SECONDS * USEC_PER_SEC / 4 + BURN_USEC;
+	uint64_t before, since;
 	int status;
 
 	if (!listens())
@@ -264,6 +329,16 @@ int main(void)
 	status = serve(user_burns_anew);
 	tap_ok(status == 0 && burnt <= most - 400 * USEC_PER_MSEC, "... with a connection for each no more, and what it had at once is gone: %llu ms",
 	       (unsigned long long)burnt / 1000);
+	since = now_usec(CLOCK_MONOTONIC);
+	before = now_usec(CLOCK_PROCESS_CPUTIME_ID);
+	status = serve(floods);
+	before = now_usec(CLOCK_PROCESS_CPUTIME_ID) - before;
+	since = now_usec(CLOCK_MONOTONIC) - since;
+	tap_ok(status == 0 && before <= 500 * USEC_PER_MSEC + since / 2,
+	       "a hundred connections cost %llu ms of %llu, what looks after them included",
+	       (unsigned long long)before / 1000, (unsigned long long)since / 1000);
+	status = serve(never_listens);
+	tap_ok(status == 0, "who does not read is not read from, until he does: %d", status);
 	entered = 0;
 	entry_usec = 20 * USEC_PER_MSEC;
 	status = serve(knocks);
