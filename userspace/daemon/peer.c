@@ -30,6 +30,8 @@
 #define RESUME_USEC	(5 * USEC_PER_MSEC)
 /* Steps of the library at once, a message is some three: then others have their turn, which costs about as much as a step. */
 #define STEPS		3
+/* Messages that are still read of who has hung up: nobody hears the answers, and there may be thousands. */
+#define LAST_WORDS	16
 /* Who has used up more than half of the burst comes after who has not, until a quarter is missing. */
 #define LATE_USEC	(BURST_USEC / 2)
 #define TIMELY_USEC	(BURST_USEC / 4 * 3)
@@ -43,6 +45,8 @@ struct line {
 	bool pending;			/* there is something to do without one */
 	bool *gone;			/* to be told that it was freed */
 	bool owes;			/* a reply, so it is asked what it waits for */
+	bool hung_up;
+	unsigned int since;		/* then, how often it was served */
 };
 
 struct peer {
@@ -265,6 +269,8 @@ static void serve(struct line *l)
 		if (!gone && full && wants_to_write(l))
 			r = 0;
 	}
+	if (!gone && l->hung_up && l->since++ == LAST_WORDS)
+		sd_varlink_close(link);
 	if (!gone) {
 		l->gone = NULL;
 		set_events(l);
@@ -285,9 +291,10 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 	if (epoll_wait(fd, &event, 1, 0) != 1)
 		return 0;
 	l = event.data.ptr;
-	/* Only so it learns that the other side has hung up. */
-	if (event.events & (EPOLLHUP | EPOLLERR))
-		sd_varlink_wait(l->link, 0);
+	if (event.events & (EPOLLHUP | EPOLLERR)) {
+		l->hung_up = true;
+		sd_varlink_wait(l->link, 0);	/* only so the library learns it */
+	}
 	serve(l);
 	return 0;
 }

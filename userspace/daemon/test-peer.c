@@ -16,6 +16,7 @@ static struct manager m;
 static char address[64];
 static unsigned int disconnects;
 static uint64_t burnt;		/* usec */
+static unsigned int asked;	/* Quick, how often */
 static uint64_t entry_usec;	/* what letting somebody in takes */
 static unsigned int entered;
 
@@ -36,6 +37,7 @@ static int burn(sd_varlink *link, sd_json_variant *parameters, sd_varlink_method
 
 static int quick(sd_varlink *link, sd_json_variant *parameters, sd_varlink_method_flags_t flags, void *userdata)
 {
+	asked++;
 	return sd_varlink_reply(link, NULL);
 }
 
@@ -267,6 +269,13 @@ static int hangs_up(void)
 	return sd_varlink_send(link, "io.test.Never", NULL) < 0 || sd_varlink_flush(link) < 0;
 }
 
+/* 300 requests, and nobody is there to be answered. */
+static int says_much_and_goes(void)
+{
+	fill();
+	return write(sd_varlink_get_fd(client(0)), all, sizeof(all)) != (ssize_t)sizeof(all);
+}
+
 static int on_child(sd_event_source *source, const siginfo_t *info, void *userdata)
 {
 	*(int *)userdata = info->si_code == CLD_EXITED ? info->si_status : 99;
@@ -321,6 +330,9 @@ int main(void)
 	tap_ok(serve(pipelines) == 0, "300 requests in one piece are all answered");
 	status = serve(hangs_up);
 	tap_ok(status == 0 && disconnects == 3, "one that hangs up while it waits is gone: %u", disconnects);
+	asked = 0;
+	status = serve(says_much_and_goes);
+	tap_ok(status == 0 && disconnects == 4 && asked && asked < 300, "... and is not done all that it asked for: %u of 300", asked);
 	burnt = 0;
 	status = serve(user_burns);
 	tap_ok(status == 0 && burnt <= most, "a user that asks as fast as it can gets %llu ms of %llu",

@@ -581,7 +581,8 @@ static SD_VARLINK_DEFINE_ERROR(LimitExceeded,
 	COMMENT("What there is too much of: sessions, calls and the like: end some, or wait for their end. "
 		"\"requests of one user per second\": wait for a second (the connection is not listened to for 100 ms). "
 		"\"bytes of one message\", \"descriptors of one message\", \"bytes of all long messages\": send less at once; "
-		"the connection is closed after these. It is closed without a word if replies are not read while more requests are sent"),
+		"the connection is closed after these. Who does not read replies is not listened to until they are read; "
+		"of who hangs up with requests unanswered, all but the first may not be done"),
 	FIELD(what, STRING),
 	FIELD(limit, INT));
 static SD_VARLINK_DEFINE_ERROR(NotSupported, FIELD(reason, STRING));
