@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,8 +26,12 @@ def worker(name):
     return next((w for w in Link().call(GPU + "GetWorkers")["workers"] if w["name"] == name), None)
 
 
+def cache(name="llm", session="agent"):
+    return next((c for c in worker(name)["caches"] if c["session"] == session), {})
+
+
 def kv(name="llm", session="agent"):
-    return next((c["kv"] for c in worker(name)["caches"] if c["session"] == session), None)
+    return cache(name, session).get("kv")
 
 
 class Hook(http.server.BaseHTTPRequestHandler):
@@ -78,7 +83,7 @@ def serve(handler, port):
 def stand_in(name, url):
     """A worker that looks like llama-server and is served by another: adapters are per worker."""
     program = os.path.join(WORK, name, "llama-server")
-    os.makedirs(os.path.dirname(program))
+    os.makedirs(os.path.dirname(program), exist_ok=True)
     shutil.copy("/usr/bin/sleep", program)
     process = subprocess.Popen([wc.AGENTCG, "gpu", "run", "--name", name, "--cpus", "1", "--url", url, "--", program, "1000"],
                                stderr=subprocess.DEVNULL)
@@ -112,6 +117,39 @@ def may(link):
     equal("an owner binds", kv(session="theirs"), "kept")
     mine.call("CloseSession", name="theirs")
     equal("... until the session ends", kv(session="theirs"), None)
+
+
+def gpu(*args, uid=0):
+    """agentcg gpu: its exit code, and what it printed."""
+    done = subprocess.run([wc.AGENTCG, "gpu", *args], capture_output=True, text=True, user=uid)
+    return done.returncode, done.stdout + done.stderr
+
+
+def command(link):
+    equal("agentcg gpu bind", gpu("bind", "agent", "llm", "--slot", "1", "--tokens", "77"), (0, ""))
+    bound = cache()
+    equal("... binds", (bound["slot"], bound["tokens"], bound["kv"]), (1, 77, "kept"))
+    text = gpu("status")[1]
+    check("agentcg gpu status shows who holds whom", re.search(r"SESSION +WORKER +SLOT +TOKENS.*\nagent +llm +1 +77 +kept +-\n", text), text)
+    call = link.call("BeginCall", session="agent", command=["pytest"])["call"]
+    text = gpu("status")[1]
+    check("... and that it is in a tool call", re.search(r"\nagent +llm +1 +\S+ +kept +\d+ s\n", text), text)
+    link.call("EndCall", call=call)
+    equal("bound anew, to no slot that is known", gpu("bind", "agent", "llm"), (0, ""))
+    check("... is shown", re.search(r"\nagent +llm +- +- +kept", gpu("status")[1]), gpu("status")[1])
+    code, text = gpu("bind", "agent", "llm", "--slot", "0", uid=NOBODY)
+    check("others are told that they may not", code == 1 and "belongs to another user" in text, text)
+    for args, wanted in ((["agent"], "say which session, and which worker"), (["agent", "none"], "no worker 'none'; agentcg gpu status"),
+                         (["none", "llm"], "no session 'none'; agentcg status"), (["agent", "llm", "--slot", "x"], "no number from 0"),
+                         (["agent", "llm", "--slot", "65536"], "no number from 0"), (["agent", "llm", "--cpus", "1"], "--cpus does not go with bind")):
+        code, text = gpu("bind", *args)
+        check(f"gpu bind {' '.join(args)}: refused, and what to do", code in (1, 2) and wanted in text, text)
+    equal("... and nothing has changed", "slot" in cache(), False)
+    equal("agentcg gpu unbind", gpu("unbind", "agent"), (0, ""))
+    equal("... unbinds", cache(), {})
+    check("... and is shown", "SESSION" not in gpu("status")[1], gpu("status")[1])
+    equal("... also if it was not bound", gpu("unbind", "agent"), (0, ""))
+    check("... but not one that is not there", "no session 'none'" in gpu("unbind", "none")[1])
 
 
 def works(engine, link, events):
@@ -195,6 +233,7 @@ def main():
     engine.wait()
     link.call("OpenSession", name="agent")
     may(link)
+    command(link)
     link.call(GPU + "BindSession", session="agent", worker="llm", slot=0)
     works(engine, link, events)
     serve(Hook, 8082)
