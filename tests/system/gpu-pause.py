@@ -34,6 +34,41 @@ def kv(name="llm", session="agent"):
     return cache(name, session).get("kv")
 
 
+class Daemon:
+    """The one that the suite has started, and those that come after it."""
+
+    def __init__(self):
+        self.pid, self.process = int(os.environ["DAEMON"]), None
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        if self.process:
+            self.process.wait()
+
+    def start(self):
+        """What watches it now, once it answers and knows the worker's engine."""
+        self.process = subprocess.Popen([wc.AGENTCG + "d", "--foreground", "--policy", WORK + "/policy.conf", "--history", ""],
+                                        stdin=subprocess.DEVNULL, stdout=open(WORK + "/daemon.log", "a"), stderr=subprocess.STDOUT)
+        self.pid = self.process.pid
+        end = time.monotonic() + 60
+        while True:
+            try:
+                events = wc.watch()
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+        while worker("llm")["engine"] == "unknown" and time.monotonic() < end:
+            time.sleep(0.1)
+        return events
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+
+
 class Hook(http.server.BaseHTTPRequestHandler):
     got = []
 
@@ -210,6 +245,74 @@ def truncated(engine, link, events):
     subprocess.run([wc.AGENTCG, "gpu", "end", "--kill", "short"], check=True)
 
 
+def killed(engine, daemon, link, events):
+    """kill -9 of the daemon while caches are where they are."""
+    engine.complete(PROMPT, 0)
+    call, event = pause(link, events)
+    equal("offloaded, and the daemon is killed", event and event["event"], "offloaded")
+    before = cache()
+    daemon.kill()
+    events, link = daemon.start(), Link()
+    now = cache()
+    check("the next one knows who is bound where, and that its cache is away",
+          (now["slot"], now["kv"], now["tokens"]) == (0, "offloaded", before["tokens"]) and now["pausedUSec"] > before["pausedUSec"], (before, now))
+    link.call("EndCall", call=call)
+    event = wc.wait_for(events, "restored", "recomputed")
+    equal("... and restores it", event["event"], "restored")
+    held = engine.tokens(0)
+    computed, reused = engine.complete(PROMPT + "and on", 0)
+    check("... really", reused >= held - 1 > 100, (held, computed, reused))
+
+    daemon.kill()
+    events, link = daemon.start(), Link()
+    equal("killed while nothing is paused: it is bound", (cache().get("slot"), kv()), (0, "kept"))
+    call, event = pause(link, events)
+    equal("... and paused as before", event and event["event"], "offloaded")
+
+    # The last that it does is to ask an engine that does not answer.
+    pid = worker("llm")["pid"]
+    for text, meanwhile in (("and nobody was in its slot since: restored", "restored"), ("and its slot was used since: not put over that", "recomputed")):
+        os.kill(pid, signal.SIGSTOP)
+        link.call("EndCall", call=call)
+        wc.wait_for(events, "resumed", seconds=10)
+        daemon.kill()
+        os.kill(pid, signal.SIGCONT)
+        if meanwhile == "recomputed":
+            engine.complete("somebody else", 0)
+        events, link = daemon.start(), Link()
+        event = wc.wait_for(events, "restored", "recomputed")
+        check("killed between the end of a call and its restore " + text, event["event"] == meanwhile, event)
+        engine.complete(PROMPT, 0)
+        call, _ = pause(link, events) if meanwhile == "restored" else (None, None)
+
+    # What was in its slot when it was paused, nobody has seen.
+    os.kill(pid, signal.SIGSTOP)
+    call = link.call("BeginCall", session="agent", command=["pytest"])["call"]
+    daemon.kill()
+    os.kill(pid, signal.SIGCONT)
+    events, link = daemon.start(), Link()
+    check("killed before its slot was looked at: paused, and left alone", cache().get("pausedUSec") and not wc.wait_for(events, "offloaded", seconds=6), cache())
+    link.call("EndCall", call=call)
+    wc.wait_for(events, "resumed", seconds=10)
+
+    process = stand_in("short-lived", engine.url)
+    link.call("OpenSession", name="other")
+    link.call(GPU + "BindSession", session="other", worker="short-lived", slot=1)
+    daemon.kill()
+    process.kill()
+    process.wait()
+    events, link = daemon.start(), Link()
+    process = stand_in("short-lived", engine.url)
+    equal("a worker that ended meanwhile: nobody is bound to the next of that name", worker("short-lived")["caches"], [])
+    link.call("CloseSession", name="other")
+    subprocess.run([wc.AGENTCG, "gpu", "end", "--kill", "short-lived"], check=True)
+    link.call(GPU + "UnbindSession", session="agent")
+    daemon.kill()
+    events, link = daemon.start(), Link()
+    equal("what was unbound stays so", worker("llm")["caches"], [])
+    return link, events
+
+
 def hung(engine, link, events):
     link.call(GPU + "BindSession", session="agent", worker="llm", slot=0)
     pid = worker("llm")["pid"]
@@ -229,7 +332,7 @@ def hung(engine, link, events):
 
 
 def main():
-    engine, link, events = wc.Engine(WORK), Link(), wc.watch()
+    engine, link, events, daemon = wc.Engine(WORK), Link(), wc.watch(), Daemon()
     engine.wait()
     link.call("OpenSession", name="agent")
     may(link)
@@ -238,6 +341,7 @@ def main():
     works(engine, link, events)
     serve(Hook, 8082)
     webhook()
+    link, events = killed(engine, daemon, link, events)
     lies(engine, link, events)
     truncated(engine, link, events)
     hung(engine, link, events)
@@ -251,6 +355,7 @@ def main():
     call = link.call("BeginCall", session="agent", command=["true"])["call"]
     link.call("EndCall", call=call)
     equal("... and calls go on", link.error("CloseSession", name="agent"), "")
+    daemon.stop()
     done()
 
 

@@ -80,8 +80,8 @@ METHOD(unbind_session)
 	s = own_session(link, userdata, p.session, &r);
 	if (!s)
 		return r;
-	agentcg_pause_unbind(s);
-	return sd_varlink_reply(link, NULL);
+	r = agentcg_pause_unbind(s);
+	return r < 0 ? r : sd_varlink_reply(link, NULL);
 }
 
 METHOD(watch_workers)

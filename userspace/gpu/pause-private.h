@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What pause.c (events of sessions) and pause-cache.c (what becomes of a cache) share. */
+/* What pause.c (events of sessions), pause-cache.c (what becomes of a cache) and pause-record.c (what is remembered of it) share. */
 #ifndef _AGENTCG_PAUSE_PRIVATE_H
 #define _AGENTCG_PAUSE_PRIVATE_H
 
@@ -26,6 +26,7 @@ enum look_for {
 	LOOK_RESTORE,		/* whether it can be */
 	LOOK_RESTORED,		/* whether it was */
 	LOOK_REUSED,		/* whether the next completion used it */
+	LOOK_ADOPTED,		/* what became of it while there was no daemon */
 };
 
 /* What has been seen of one engine. */
@@ -44,7 +45,7 @@ struct cache {
 	struct worker *worker;
 	struct kv_ref kv;
 	uint64_t tokens;	/* that it holds, or held when it was put away */
-	int64_t task;		/* the last request in its slot, when it was paused; -1: unknown */
+	int64_t task;		/* the last request in its slot, when it was paused; -1: unknown, or it is not */
 
 	unsigned int calls;	/* that it waits for */
 	uint64_t paused_usec;	/* CLOCK_MONOTONIC; 0: it is not */
@@ -53,7 +54,12 @@ struct cache {
 	size_t nr_longer;
 
 	enum cache_state state;
-	bool saved;		/* of ERASING */
+	bool saved;		/* the file has it, as it was after @task */
+	bool adopted;		/* an earlier daemon's; nothing is done before its engine was looked at */
+	struct {
+		const char *kv;
+		int64_t task;
+	} noted;		/* in its session's record */
 	enum look_for look_for;
 	struct adapter_job *job;
 	sd_event_source *timer;
@@ -69,6 +75,20 @@ struct pauses {
 	struct news *news;
 	struct cache *caches;
 };
+
+struct cache *agentcg_cache_find(const struct session *s);
+/* Binds @s, which is not; nothing is remembered yet. */
+int agentcg_cache_new(struct session *s, struct worker *w, int slot, uint64_t tokens, struct cache **ret);
+/* @call is one that it waits for, from now on; false: it pauses nothing. */
+bool agentcg_cache_join(struct cache *c, struct call *call);
+/* What calls of that kind took. */
+void agentcg_cache_predict(struct cache *c, const struct call *call);
+/* "kept", "offloaded", "dropped" */
+const char *agentcg_cache_kv(const struct cache *c);
+/* Remembers how it stands, if that has changed. */
+void agentcg_cache_note(struct cache *c);
+/* Its engine is known: goes on where an earlier daemon was. */
+void agentcg_cache_go_on(struct cache *c);
 
 /* Paused, and what its call will probably take is known. */
 void agentcg_cache_paused(struct cache *c);
