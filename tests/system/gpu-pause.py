@@ -210,7 +210,7 @@ def webhook():
     check("... as the watchers do", e.get("worker") == "llm" and e.get("session") == "agent" and e.get("timeUSec"), e)
 
 
-def lies(engine, link, events):
+def lies(engine, daemon, link, events):
     Liar.engine = engine.url
     serve(Liar, 8081)
     stand_in("liar", "http://127.0.0.1:8081")
@@ -227,6 +227,9 @@ def lies(engine, link, events):
     link.call("EndCall", call=call)
     check("... and not tried again", event is None and Liar.saves == 1 and Liar.restores == 1, (event, Liar.saves, Liar.restores))
     equal("... the cache is kept", kv("liar"), "kept")
+    daemon.kill()
+    daemon.start()
+    check("... nor after the daemon was killed", "nothing is offloaded any more" in worker("liar").get("offloading", ""), worker("liar"))
     subprocess.run([wc.AGENTCG, "gpu", "end", "--kill", "liar"], check=True)
 
 
@@ -342,12 +345,12 @@ def main():
     serve(Hook, 8082)
     webhook()
     link, events = killed(engine, daemon, link, events)
-    lies(engine, link, events)
+    lies(engine, daemon, link, events)
+    link, events = Link(), wc.watch()
     truncated(engine, link, events)
     hung(engine, link, events)
     equal("the daemon's files are one for each session", os.listdir(engine.slots), ["agentcg-0.bin"])
-    engine.process.kill()
-    os.kill(worker("llm")["pid"], signal.SIGKILL)
+    engine.process.kill()    # it is the worker's first
     end = time.monotonic() + 20
     while worker("llm") and time.monotonic() < end:
         time.sleep(0.2)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What pause.c (events of sessions), pause-cache.c (what becomes of a cache) and pause-record.c (what is remembered of it) share. */
+/*
+ * What pause.c (events of sessions), pause-cache.c (what becomes of a cache), pause-shared.c (... in an engine
+ * that holds all in one) and pause-record.c (what is remembered of it) share.
+ */
 #ifndef _AGENTCG_PAUSE_PRIVATE_H
 #define _AGENTCG_PAUSE_PRIVATE_H
 
@@ -29,7 +32,7 @@ enum look_for {
 	LOOK_ADOPTED,		/* what became of it while there was no daemon */
 };
 
-/* What has been seen of one engine. */
+/* What has been seen of one engine; that it is broken, and why, is remembered with its worker. */
 struct worker_engine {
 	double bytes_per_token, save_rate, restore_rate;
 	bool broken;		/* nothing is saved there any more */
@@ -43,7 +46,7 @@ struct cache {
 	struct cache *next;
 	struct session *session;
 	struct worker *worker;
-	struct kv_ref kv;
+	struct kv_ref kv;	/* its ids are the cache's own */
 	uint64_t tokens;	/* that it holds, or held when it was put away */
 	int64_t task;		/* the last request in its slot, when it was paused; -1: unknown, or it is not */
 
@@ -66,6 +69,8 @@ struct cache {
 
 	struct kv_look before;	/* the next completion, after it was restored */
 	bool watched;		/* it is */
+	struct kv_look stored;	/* what LMCache had of it when it was paused */
+	char from[AGENTCG_WORKER_NAME_MAX + 1];	/* that held it before */
 	uint64_t watched_until;
 };
 
@@ -89,6 +94,10 @@ const char *agentcg_cache_kv(const struct cache *c);
 void agentcg_cache_note(struct cache *c);
 /* Its engine is known: goes on where an earlier daemon was. */
 void agentcg_cache_go_on(struct cache *c);
+void agentcg_cache_become(struct cache *c, enum cache_state state);
+void agentcg_cache_recomputed(struct cache *c, const char *why);
+/* Its engine cannot do what it was asked for: it is not asked again. */
+void agentcg_cache_break(struct cache *c, const char *why);
 
 /* Paused, and what its call will probably take is known. */
 void agentcg_cache_paused(struct cache *c);
@@ -97,6 +106,14 @@ void agentcg_cache_resumed(struct cache *c);
 void agentcg_cache_stop(struct cache *c);
 _printf_(3, 4)
 void agentcg_cache_tell(struct cache *c, const char *event, const char *format, ...);
+
+/* The same for an engine of which all sessions are in one cache. */
+void agentcg_shared_paused(struct cache *c);
+void agentcg_shared_resumed(struct cache *c);
+/* It comes from the worker ->from, whose LMCache has it perhaps. */
+void agentcg_shared_carry(struct cache *c);
+/* What one look after the other says of the session's next request: as agentcg_cache_judge(), or -EAGAIN: look again.  Pure. */
+int agentcg_shared_judge(uint64_t tokens, const struct kv_look *before, const struct kv_look *now);
 
 /* What counters say of a session that held @tokens: 1: they were used again, 0: not, -1: who knows.  Pure. */
 int agentcg_cache_judge(uint64_t tokens, uint64_t computed, uint64_t reused);

@@ -68,6 +68,23 @@ int agentcg_pause_save(const struct session *s, sd_json_variant **ret)
 	return r;
 }
 
+const char *agentcg_pause_broken(const struct worker *w)
+{
+	return w->adapter && w->adapter->broken ? w->adapter->why : "";
+}
+
+int agentcg_pause_set_broken(struct worker *w, const char *why)
+{
+	if (!*why)
+		return 0;
+	w->adapter = calloc(1, sizeof(*w->adapter));
+	if (!w->adapter)
+		return -ENOMEM;
+	w->adapter->broken = true;
+	agentcg_why(0, w->adapter->why, "%s", why);
+	return 0;
+}
+
 /* ---- after a restart ------------------------------------------------------------------- */
 
 static int64_t integer(sd_json_variant *object, const char *key)

@@ -113,6 +113,7 @@ static void drop(struct cache *c)
 	for (uint32_t i = 0; i < m->nr_calls; i++)
 		if (m->calls[i] && m->calls[i]->session == c->session)
 			m->calls[i]->pauses = false;
+	free((void *)c->kv.ids);
 	free(c);
 }
 
@@ -181,29 +182,70 @@ int agentcg_cache_new(struct session *s, struct worker *w, int slot, uint64_t to
 		return -ENOMEM;
 	*c = (struct cache){
 		.ps = s->m->pauses, .next = s->m->pauses->caches, .session = s, .worker = w, .tokens = tokens, .task = -1,
-		.kv = { slot, free_file(s->m->pauses, w) }, .expected_usec = AGENTCG_NONE,
+		.kv = { .slot = slot, .file = free_file(s->m->pauses, w) }, .expected_usec = AGENTCG_NONE,
 	};
 	s->m->pauses->caches = c;
 	*ret = c;
 	return 0;
 }
 
-int agentcg_pause_bind(struct session *s, struct worker *w, int slot, uint64_t tokens)
+static void take_ids(struct cache *c, uint32_t *ids, size_t nr)
 {
-	struct cache *c = agentcg_cache_find(s);
+	free((void *)c->kv.ids);
+	c->kv.ids = ids;
+	c->kv.nr_ids = nr;
+}
+
+/* Elsewhere; what is known of its tokens, and where they were, goes with it. */
+static int rebind(struct session *s, struct worker *w, int slot, uint64_t tokens, uint32_t *ids, size_t nr)
+{
+	struct cache *old = agentcg_cache_find(s), *c;
+	char from[AGENTCG_WORKER_NAME_MAX + 1] = "";
 	int r;
 
-	if (c && c->worker == w && c->kv.slot == slot) {
-		c->tokens = tokens ?: c->tokens;
-		return agentcg_record_save_session(s);
+	if (old && old->worker != w)
+		strcpy(from, old->worker->name);
+	if (old && !ids) {
+		nr = old->kv.nr_ids;
+		ids = (uint32_t *)TAKE_PTR(old->kv.ids);
+		tokens = tokens ?: old->tokens;
 	}
 	agentcg_pause_forget(s);
-	r = agentcg_cache_new(s, w, slot, tokens, &c);
-	if (!r)
-		r = agentcg_record_save_session(s);
+	r = agentcg_cache_new(s, w, slot, tokens ?: nr, &c);
+	if (r < 0) {
+		free(ids);
+		return r;
+	}
+	take_ids(c, ids, nr);
+	strcpy(c->from, from);
+	r = agentcg_record_save_session(s);
 	if (r < 0)
 		agentcg_pause_forget(s);
+	else if (*from)
+		agentcg_shared_carry(c);
 	return r;
+}
+
+int agentcg_pause_bind(struct session *s, struct worker *w, int slot, uint64_t tokens, uint32_t *ids, size_t nr)
+{
+	struct cache *c = agentcg_cache_find(s);
+
+	if (!c || c->worker != w || c->kv.slot != slot)
+		return rebind(s, w, slot, tokens, ids, nr);
+	c->tokens = tokens ?: nr ?: c->tokens;
+	if (ids)
+		take_ids(c, ids, nr);
+	return agentcg_record_save_session(s);
+}
+
+size_t agentcg_pause_ids(const struct session *except)
+{
+	struct pauses *ps = except->m->pauses;
+	size_t n = 0;
+
+	for (const struct cache *c = ps ? ps->caches : NULL; c; c = c->next)
+		n += c->session != except && c->session->uid == except->uid ? c->kv.nr_ids : 0;
+	return n;
 }
 
 int agentcg_pause_watch(struct manager *m, sd_varlink *link, uid_t uid)
@@ -295,6 +337,7 @@ static int build(struct worker *w, sd_json_variant **object)
 			SD_JSON_BUILD_PAIR_CONDITION(c->kv.slot >= 0, "slot", SD_JSON_BUILD_INTEGER(c->kv.slot)),
 			SD_JSON_BUILD_PAIR_CONDITION(c->tokens > 0, "tokens", SD_JSON_BUILD_UNSIGNED(c->tokens)),
 			SD_JSON_BUILD_PAIR_CONDITION(c->paused_usec > 0, "pausedUSec", SD_JSON_BUILD_UNSIGNED(now - c->paused_usec)),
+			SD_JSON_BUILD_PAIR_CONDITION(c->stored.tokens > 0, "stored", SD_JSON_BUILD_UNSIGNED(c->stored.tokens)),
 			SD_JSON_BUILD_PAIR_STRING("kv", agentcg_cache_kv(c)));
 	}
 	if (r >= 0)
