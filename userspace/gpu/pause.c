@@ -208,7 +208,6 @@ static int rebind(struct session *s, struct worker *w, int slot, uint64_t tokens
 	if (old && !ids) {
 		nr = old->kv.nr_ids;
 		ids = (uint32_t *)TAKE_PTR(old->kv.ids);
-		tokens = tokens ?: old->tokens;
 	}
 	agentcg_pause_forget(s);
 	r = agentcg_cache_new(s, w, slot, tokens ?: nr, &c);

@@ -36,7 +36,7 @@ static void test_shared_judge(void)
 	tap_ok(agentcg_shared_judge(1000, &before, &now) == 0, "... and computed it anew");
 	now.computed = 5100;
 	tap_ok(agentcg_shared_judge(1000, &before, &now) == -1, "... but was shorter: somebody else's");
-	now = (struct kv_look){ .counted = true, .task = 12, .computed = 6050, .reused = 8000 };
+	now = (struct kv_look){ .counted = true, .task = 12, .computed = 5010, .reused = 9000 };
 	tap_ok(agentcg_shared_judge(1000, &before, &now) == -1, "two have: whose counts are these");
 	now = (struct kv_look){ .counted = true, .task = 11, .computed = 10, .reused = 0 };
 	tap_ok(agentcg_shared_judge(1000, &before, &now) == -1, "the engine began anew");
