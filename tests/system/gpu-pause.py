@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,8 +26,47 @@ def worker(name):
     return next((w for w in Link().call(GPU + "GetWorkers")["workers"] if w["name"] == name), None)
 
 
+def cache(name="llm", session="agent"):
+    return next((c for c in worker(name)["caches"] if c["session"] == session), {})
+
+
 def kv(name="llm", session="agent"):
-    return next((c["kv"] for c in worker(name)["caches"] if c["session"] == session), None)
+    return cache(name, session).get("kv")
+
+
+class Daemon:
+    """The one that the suite has started, and those that come after it."""
+
+    def __init__(self):
+        self.pid, self.process = int(os.environ["DAEMON"]), None
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        if self.process:
+            self.process.wait()
+
+    def start(self):
+        """What watches it now, once it answers and knows the worker's engine."""
+        self.process = subprocess.Popen([wc.AGENTCG + "d", "--foreground", "--policy", WORK + "/policy.conf", "--history", ""],
+                                        stdin=subprocess.DEVNULL, stdout=open(WORK + "/daemon.log", "a"), stderr=subprocess.STDOUT)
+        self.pid = self.process.pid
+        end = time.monotonic() + 60
+        while True:
+            try:
+                events = wc.watch()
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+        while worker("llm")["engine"] == "unknown" and time.monotonic() < end:
+            time.sleep(0.1)
+        return events
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
 
 
 class Hook(http.server.BaseHTTPRequestHandler):
@@ -78,7 +118,7 @@ def serve(handler, port):
 def stand_in(name, url):
     """A worker that looks like llama-server and is served by another: adapters are per worker."""
     program = os.path.join(WORK, name, "llama-server")
-    os.makedirs(os.path.dirname(program))
+    os.makedirs(os.path.dirname(program), exist_ok=True)
     shutil.copy("/usr/bin/sleep", program)
     process = subprocess.Popen([wc.AGENTCG, "gpu", "run", "--name", name, "--cpus", "1", "--url", url, "--", program, "1000"],
                                stderr=subprocess.DEVNULL)
@@ -114,6 +154,39 @@ def may(link):
     equal("... until the session ends", kv(session="theirs"), None)
 
 
+def gpu(*args, uid=0):
+    """agentcg gpu: its exit code, and what it printed."""
+    done = subprocess.run([wc.AGENTCG, "gpu", *args], capture_output=True, text=True, user=uid)
+    return done.returncode, done.stdout + done.stderr
+
+
+def command(link):
+    equal("agentcg gpu bind", gpu("bind", "agent", "llm", "--slot", "1", "--tokens", "77"), (0, ""))
+    bound = cache()
+    equal("... binds", (bound["slot"], bound["tokens"], bound["kv"]), (1, 77, "kept"))
+    text = gpu("status")[1]
+    check("agentcg gpu status shows who holds whom", re.search(r"SESSION +WORKER +SLOT +TOKENS.*\nagent +llm +1 +77 +kept +-\n", text), text)
+    call = link.call("BeginCall", session="agent", command=["pytest"])["call"]
+    text = gpu("status")[1]
+    check("... and that it is in a tool call", re.search(r"\nagent +llm +1 +\S+ +kept +\d+ s\n", text), text)
+    link.call("EndCall", call=call)
+    equal("bound anew, to no slot that is known", gpu("bind", "agent", "llm"), (0, ""))
+    check("... is shown", re.search(r"\nagent +llm +- +- +kept", gpu("status")[1]), gpu("status")[1])
+    code, text = gpu("bind", "agent", "llm", "--slot", "0", uid=NOBODY)
+    check("others are told that they may not", code == 1 and "belongs to another user" in text, text)
+    for args, wanted in ((["agent"], "say which session, and which worker"), (["agent", "none"], "no worker 'none'; agentcg gpu status"),
+                         (["none", "llm"], "no session 'none'; agentcg status"), (["agent", "llm", "--slot", "x"], "no number from 0"),
+                         (["agent", "llm", "--slot", "65536"], "no number from 0"), (["agent", "llm", "--cpus", "1"], "--cpus does not go with bind")):
+        code, text = gpu("bind", *args)
+        check(f"gpu bind {' '.join(args)}: refused, and what to do", code in (1, 2) and wanted in text, text)
+    equal("... and nothing has changed", "slot" in cache(), False)
+    equal("agentcg gpu unbind", gpu("unbind", "agent"), (0, ""))
+    equal("... unbinds", cache(), {})
+    check("... and is shown", "SESSION" not in gpu("status")[1], gpu("status")[1])
+    equal("... also if it was not bound", gpu("unbind", "agent"), (0, ""))
+    check("... but not one that is not there", "no session 'none'" in gpu("unbind", "none")[1])
+
+
 def works(engine, link, events):
     part = wc.reuse(engine, events, link, "agent", PROMPT)
     check("4.3b: a session that comes back: at most 5 % of what it held is computed anew", part <= 0.05, part)
@@ -137,7 +210,7 @@ def webhook():
     check("... as the watchers do", e.get("worker") == "llm" and e.get("session") == "agent" and e.get("timeUSec"), e)
 
 
-def lies(engine, link, events):
+def lies(engine, daemon, link, events):
     Liar.engine = engine.url
     serve(Liar, 8081)
     stand_in("liar", "http://127.0.0.1:8081")
@@ -154,6 +227,9 @@ def lies(engine, link, events):
     link.call("EndCall", call=call)
     check("... and not tried again", event is None and Liar.saves == 1 and Liar.restores == 1, (event, Liar.saves, Liar.restores))
     equal("... the cache is kept", kv("liar"), "kept")
+    daemon.kill()
+    daemon.start()
+    check("... nor after the daemon was killed", "nothing is offloaded any more" in worker("liar").get("offloading", ""), worker("liar"))
     subprocess.run([wc.AGENTCG, "gpu", "end", "--kill", "liar"], check=True)
 
 
@@ -170,6 +246,74 @@ def truncated(engine, link, events):
     check("a file that is cut off is not restored", event["event"] == "recomputed" and "restore" in event["text"], event)
     check("... and nothing is offloaded there any more", worker("short").get("offloading"), worker("short"))
     subprocess.run([wc.AGENTCG, "gpu", "end", "--kill", "short"], check=True)
+
+
+def killed(engine, daemon, link, events):
+    """kill -9 of the daemon while caches are where they are."""
+    engine.complete(PROMPT, 0)
+    call, event = pause(link, events)
+    equal("offloaded, and the daemon is killed", event and event["event"], "offloaded")
+    before = cache()
+    daemon.kill()
+    events, link = daemon.start(), Link()
+    now = cache()
+    check("the next one knows who is bound where, and that its cache is away",
+          (now["slot"], now["kv"], now["tokens"]) == (0, "offloaded", before["tokens"]) and now["pausedUSec"] > before["pausedUSec"], (before, now))
+    link.call("EndCall", call=call)
+    event = wc.wait_for(events, "restored", "recomputed")
+    equal("... and restores it", event["event"], "restored")
+    held = engine.tokens(0)
+    computed, reused = engine.complete(PROMPT + "and on", 0)
+    check("... really", reused >= held - 1 > 100, (held, computed, reused))
+
+    daemon.kill()
+    events, link = daemon.start(), Link()
+    equal("killed while nothing is paused: it is bound", (cache().get("slot"), kv()), (0, "kept"))
+    call, event = pause(link, events)
+    equal("... and paused as before", event and event["event"], "offloaded")
+
+    # The last that it does is to ask an engine that does not answer.
+    pid = worker("llm")["pid"]
+    for text, meanwhile in (("and nobody was in its slot since: restored", "restored"), ("and its slot was used since: not put over that", "recomputed")):
+        os.kill(pid, signal.SIGSTOP)
+        link.call("EndCall", call=call)
+        wc.wait_for(events, "resumed", seconds=10)
+        daemon.kill()
+        os.kill(pid, signal.SIGCONT)
+        if meanwhile == "recomputed":
+            engine.complete("somebody else", 0)
+        events, link = daemon.start(), Link()
+        event = wc.wait_for(events, "restored", "recomputed")
+        check("killed between the end of a call and its restore " + text, event["event"] == meanwhile, event)
+        engine.complete(PROMPT, 0)
+        call, _ = pause(link, events) if meanwhile == "restored" else (None, None)
+
+    # What was in its slot when it was paused, nobody has seen.
+    os.kill(pid, signal.SIGSTOP)
+    call = link.call("BeginCall", session="agent", command=["pytest"])["call"]
+    daemon.kill()
+    os.kill(pid, signal.SIGCONT)
+    events, link = daemon.start(), Link()
+    check("killed before its slot was looked at: paused, and left alone", cache().get("pausedUSec") and not wc.wait_for(events, "offloaded", seconds=6), cache())
+    link.call("EndCall", call=call)
+    wc.wait_for(events, "resumed", seconds=10)
+
+    process = stand_in("short-lived", engine.url)
+    link.call("OpenSession", name="other")
+    link.call(GPU + "BindSession", session="other", worker="short-lived", slot=1)
+    daemon.kill()
+    process.kill()
+    process.wait()
+    events, link = daemon.start(), Link()
+    process = stand_in("short-lived", engine.url)
+    equal("a worker that ended meanwhile: nobody is bound to the next of that name", worker("short-lived")["caches"], [])
+    link.call("CloseSession", name="other")
+    subprocess.run([wc.AGENTCG, "gpu", "end", "--kill", "short-lived"], check=True)
+    link.call(GPU + "UnbindSession", session="agent")
+    daemon.kill()
+    events, link = daemon.start(), Link()
+    equal("what was unbound stays so", worker("llm")["caches"], [])
+    return link, events
 
 
 def hung(engine, link, events):
@@ -191,20 +335,22 @@ def hung(engine, link, events):
 
 
 def main():
-    engine, link, events = wc.Engine(WORK), Link(), wc.watch()
+    engine, link, events, daemon = wc.Engine(WORK), Link(), wc.watch(), Daemon()
     engine.wait()
     link.call("OpenSession", name="agent")
     may(link)
+    command(link)
     link.call(GPU + "BindSession", session="agent", worker="llm", slot=0)
     works(engine, link, events)
     serve(Hook, 8082)
     webhook()
-    lies(engine, link, events)
+    link, events = killed(engine, daemon, link, events)
+    lies(engine, daemon, link, events)
+    link, events = Link(), wc.watch()
     truncated(engine, link, events)
     hung(engine, link, events)
     equal("the daemon's files are one for each session", os.listdir(engine.slots), ["agentcg-0.bin"])
-    engine.process.kill()
-    os.kill(worker("llm")["pid"], signal.SIGKILL)
+    engine.process.kill()    # it is the worker's first
     end = time.monotonic() + 20
     while worker("llm") and time.monotonic() < end:
         time.sleep(0.2)
@@ -212,6 +358,7 @@ def main():
     call = link.call("BeginCall", session="agent", command=["true"])["call"]
     link.call("EndCall", call=call)
     equal("... and calls go on", link.error("CloseSession", name="agent"), "")
+    daemon.stop()
     done()
 
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# A session's KV cache in a real llama-server while it is in a tool call: saved, restored, checked; engines that lie or hang, a webhook that is dead.
+# A session's KV cache in a real llama-server while it is in a tool call: saved, restored, checked; engines that lie or hang, a webhook that is dead, a daemon that is killed.
 # vm: --cpus 4 --memory 2G --beside --timeout 900
 set -u
 . tests/system/lib.sh
@@ -14,7 +14,7 @@ Scheduler=none
 Webhook=http://127.0.0.1:8082/events
 X
 start_daemon
-AGENTCG=$agentcg WORK=$work python3 tests/system/gpu-pause.py
+AGENTCG=$agentcg WORK=$work DAEMON=$daemon python3 tests/system/gpu-pause.py
 rc=$?
 pkill -x llama-server
 exit $rc

@@ -134,7 +134,48 @@ static void print_workers(sd_json_variant *answer)
 
 		printf("%s: %s%s%s\n", agentcg_json_string(w, "name"), agentcg_json_string(w, "placement") ?: "", reason ? "; " : "",
 		       reason ?: "");
+		if (agentcg_json_has(w, "offloading"))
+			printf("%s: %s\n", agentcg_json_string(w, "name"), agentcg_json_string(w, "offloading"));
 	}
+}
+
+static void add_cache(struct agentcg_table *t, sd_json_variant *w, sd_json_variant *c)
+{
+	static const char *const numbers[] = { "slot", "tokens" };
+	uint64_t paused = agentcg_json_u64(c, "pausedUSec");
+
+	agentcg_table_add(t, "%s", agentcg_json_string(c, "session") ?: "");
+	agentcg_table_add(t, "%s", agentcg_json_string(w, "name") ?: "");
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (agentcg_json_has(c, numbers[i]))
+			agentcg_table_add(t, "%" PRIu64, agentcg_json_u64(c, numbers[i]));
+		else
+			agentcg_table_add(t, "-");
+	agentcg_table_add(t, "%s", agentcg_json_string(c, "kv") ?: "");
+	if (paused)
+		agentcg_table_add(t, "%.0f s", (double)paused / USEC_PER_SEC);
+	else
+		agentcg_table_add(t, "-");
+}
+
+/* Which worker holds which session. */
+static void print_caches(sd_json_variant *answer)
+{
+	static const char *const head[] = { "SESSION", "WORKER", "SLOT", "TOKENS", "KV CACHE", "IN TOOL CALL" };
+	struct agentcg_table t = { .columns = ARRAY_SIZE(head) };
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(head); i++)
+		agentcg_table_add(&t, "%s", head[i]);
+	for (size_t i = 0; i < elements(answer, "workers"); i++) {
+		sd_json_variant *w = element(answer, "workers", i);
+
+		for (size_t k = 0; k < elements(w, "caches"); k++, n++)
+			add_cache(&t, w, element(w, "caches", k));
+	}
+	if (n)
+		agentcg_table_print(&t, stdout);
+	agentcg_table_done(&t);
 }
 
 static void print_rest(sd_json_variant *answer)
@@ -176,6 +217,7 @@ int agentcg_gpu_show(const char *socket, bool json)
 		return agentcg_print_json(answer);
 	print_gpus(answer);
 	print_workers(answer);
+	print_caches(answer);
 	print_rest(answer);
 	return 0;
 }

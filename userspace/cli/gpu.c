@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * agentcg gpu: run and attach workers, resize and end them, show them.  What is
- * run replaces this process, once the daemon has moved it to where it belongs.
+ * agentcg gpu: run and attach workers, resize and end them, show them; which of them
+ * holds the KV cache of which session.  What is run replaces this process, once the daemon has moved it to where it belongs.
  */
 #include "gpu.h"
 
@@ -20,6 +20,8 @@ static const char help[] =
 	"       agentcg gpu attach [OPTION...] PID\n"
 	"       agentcg gpu resize [OPTION...] WORKER\n"
 	"       agentcg gpu end [--kill] WORKER\n"
+	"       agentcg gpu bind [--slot N] [--tokens N] SESSION WORKER\n"
+	"       agentcg gpu unbind SESSION\n"
 	"       agentcg gpu status [--json]\n"
 	"\n"
 	"Places GPU inference workers, as root: whole cores at the node of their GPUs that nobody else\n"
@@ -27,6 +29,9 @@ static const char help[] =
 	"\n"
 	"run executes COMMAND in its place; attach takes a process that runs, with those below it, and\n"
 	"moves its memory; resize changes one that runs; end gives its place back, it goes on elsewhere.\n"
+	"\n"
+	"bind says that WORKER holds the KV cache of SESSION, from now on or once more: during the session's\n"
+	"tool calls it is kept, offloaded or dropped. The session's owner may say so; unbind ends it.\n"
 	"\n"
 	"      --name NAME      of the worker; default: made of the command\n"
 	"      --gpu N|UUID     a GPU that it uses, also more than once; default: all\n"
@@ -37,6 +42,8 @@ static const char help[] =
 	"      --mps-share P    percent of the GPU's threads, by CUDA's MPS (run)\n"
 	"      --priority P     low, normal, high or 0..1000: who shrinks first when cores run short\n"
 	"      --url URL        where its engine serves HTTP; default: by its command\n"
+	"      --slot N         of llama-server, where the cache is; without it the session's pauses are told only (bind)\n"
+	"      --tokens N       that it holds there; default: what the engine says (bind)\n"
 	"      --kill           kill its processes (end)\n"
 	"      --json           print JSON (status)\n"
 	"      --socket PATH    where the daemon listens ($AGENTCG_SOCKET)\n"
@@ -47,30 +54,31 @@ static const char help[] =
 #define UNSET	UINT64_MAX
 
 /* Which options a verb takes. */
-enum verb { RUN = 1, ATTACH = 2, RESIZE = 4, END = 8, STATUS = 16 };
+enum verb { RUN = 1, ATTACH = 2, RESIZE = 4, END = 8, BIND = 16, UNBIND = 32, STATUS = 64 };
+#define VERBS	"run, attach, resize, end, bind, unbind"
 
 struct gpu_options {
 	enum verb verb;
 	const char *socket, *name, *role, *url;
 	sd_json_variant *gpus;
-	uint64_t cores, memory, huge_pages, mps_share;
+	uint64_t cores, memory, huge_pages, mps_share, slot, tokens;
 	uint32_t priority;
 	bool kill, json;
 };
 
-enum { NAME = OPT_FIRST, GPU, ROLE, CPUS, MEMORY, HUGE_PAGES, MPS_SHARE, PRIORITY, URL, KILL, JSON, SOCKET };
+enum { NAME = OPT_FIRST, GPU, ROLE, CPUS, MEMORY, HUGE_PAGES, MPS_SHARE, PRIORITY, URL, SLOT, TOKENS, KILL, JSON, SOCKET };
 
 /* ---- options ------------------------------------------------------------ */
 
-static int take_number(const char *option, const char *value, uint64_t max, uint64_t *ret)
+static int take_number(const char *option, const char *value, uint64_t min, uint64_t max, uint64_t *ret)
 {
 	char *end;
 
 	errno = 0;
 	*ret = strtoull(value, &end, 10);
-	if (*value >= '1' && *value <= '9' && !*end && !errno && *ret <= max)
+	if (*value >= '0' && *value <= '9' && !*end && !errno && *ret >= min && *ret <= max)
 		return 0;
-	agentcg_usage_error("%s: \"%s\" is no number from 1 to %" PRIu64, option, value, max);
+	agentcg_usage_error("%s: \"%s\" is no number from %" PRIu64 " to %" PRIu64, option, value, min, max);
 	return -EINVAL;
 }
 
@@ -98,18 +106,22 @@ static int take_option(struct gpu_options *o, int c)
 		o->role = optarg;
 		return 0;
 	case CPUS:
-		return take_number("--cpus", optarg, 1024, &o->cores);
+		return take_number("--cpus", optarg, 1, 1024, &o->cores);
 	case MEMORY:
 		return agentcg_opt_size("--memory", optarg, &o->memory);
 	case HUGE_PAGES:
 		return agentcg_opt_size("--huge-pages", optarg, &o->huge_pages);
 	case MPS_SHARE:
-		return take_number("--mps-share", optarg, 100, &o->mps_share);
+		return take_number("--mps-share", optarg, 1, 100, &o->mps_share);
 	case PRIORITY:
 		return agentcg_opt_priority("--priority", optarg, &o->priority);
 	case URL:
 		o->url = optarg;
 		return 0;
+	case SLOT:
+		return take_number("--slot", optarg, 0, UINT16_MAX, &o->slot);
+	case TOKENS:
+		return take_number("--tokens", optarg, 1, INT64_MAX, &o->tokens);
 	case KILL:
 		o->kill = true;
 		return 0;
@@ -138,9 +150,11 @@ static const struct {
 	{ "mps-share", MPS_SHARE, RUN },
 	{ "priority", PRIORITY, RUN | ATTACH | RESIZE },
 	{ "url", URL, RUN | ATTACH | RESIZE },
+	{ "slot", SLOT, BIND },
+	{ "tokens", TOKENS, BIND },
 	{ "kill", KILL, END },
 	{ "json", JSON, STATUS },
-	{ "socket", SOCKET, RUN | ATTACH | RESIZE | END | STATUS },
+	{ "socket", SOCKET, RUN | ATTACH | RESIZE | END | BIND | UNBIND | STATUS },
 };
 
 static int goes_with(enum verb verb, int option, const char *word)
@@ -273,7 +287,7 @@ static int attach(struct gpu_options *o, const char *text)
 	uint64_t pid;
 	int r;
 
-	if (take_number("PID", text, INT32_MAX, &pid) < 0)
+	if (take_number("PID", text, 1, INT32_MAX, &pid) < 0)
 		return EXIT_USAGE;
 	pidfd = pidfd_open((pid_t)pid, 0);
 	if (pidfd < 0) {
@@ -319,6 +333,25 @@ static int change(struct gpu_options *o, const char *worker)
 	return r;
 }
 
+/* @worker: NULL to unbind. */
+static int bind_session(struct gpu_options *o, const char *session, const char *worker)
+{
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *parameters = NULL;
+	_cleanup_(sd_varlink_unrefp) sd_varlink *link = NULL;
+	sd_json_variant *answer;
+	int r = agentcg_open_link(o->socket, &link);
+
+	if (r)
+		return r;
+	if (sd_json_buildo(&parameters,
+			   SD_JSON_BUILD_PAIR_STRING("session", session),
+			   SD_JSON_BUILD_PAIR_CONDITION(!!worker, "worker", SD_JSON_BUILD_STRING(worker)),
+			   SD_JSON_BUILD_PAIR_CONDITION(o->slot != UNSET, "slot", SD_JSON_BUILD_UNSIGNED(o->slot)),
+			   SD_JSON_BUILD_PAIR_CONDITION(o->tokens != UNSET, "tokens", SD_JSON_BUILD_UNSIGNED(o->tokens))) < 0)
+		return EXIT_FAILURE;
+	return ask(link, worker ? "io.agentcg.gpu.BindSession" : "io.agentcg.gpu.UnbindSession", parameters, &answer);
+}
+
 static int act(struct gpu_options *o, int argc, char **argv)
 {
 	int n = argc - optind;
@@ -328,6 +361,12 @@ static int act(struct gpu_options *o, int argc, char **argv)
 		return n ? run(o, argv + optind) : agentcg_usage_error("say which command to run, such as: agentcg gpu run -- vllm serve MODEL");
 	case STATUS:
 		return n ? agentcg_usage_error("'%s' is too much", argv[optind]) : agentcg_gpu_show(o->socket, o->json);
+	case BIND:
+		return n == 2 ? bind_session(o, argv[optind], argv[optind + 1]) :
+				agentcg_usage_error("say which session, and which worker holds its cache: agentcg gpu bind SESSION WORKER");
+	case UNBIND:
+		return n == 1 ? bind_session(o, argv[optind], NULL) :
+				agentcg_usage_error("say which session to unbind: one; agentcg gpu status lists those that are bound");
 	case ATTACH:
 		return n == 1 ? attach(o, argv[optind]) : agentcg_usage_error("say which process to attach: one PID");
 	default:
@@ -338,7 +377,7 @@ static int act(struct gpu_options *o, int argc, char **argv)
 
 static enum verb verb_of(const char *word)
 {
-	static const char *const verbs[] = { "run", "attach", "resize", "end", "status" };
+	static const char *const verbs[] = { "run", "attach", "resize", "end", "bind", "unbind", "status" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (streq(word, verbs[i]))
@@ -350,7 +389,7 @@ int agentcg_cmd_gpu(int argc, char **argv)
 {
 	struct gpu_options o = {
 		.socket = agentcg_client_socket(), .cores = UNSET, .memory = UNSET, .huge_pages = UNSET, .mps_share = UNSET,
-		.priority = UINT32_MAX,
+		.priority = UINT32_MAX, .slot = UNSET, .tokens = UNSET,
 	};
 	struct option options[ARRAY_SIZE(takes) + 2] = {};
 	const char *word = argc > 1 ? argv[1] : "";
@@ -364,8 +403,8 @@ int agentcg_cmd_gpu(int argc, char **argv)
 	/* Before the verb there is room for --help alone. */
 	if (!o.verb && *word != '-') {
 		agentcg_getopt(1, argv, "+:h", options, help);
-		return *word ? agentcg_usage_error("'%s' is none of run, attach, resize, end and status", word) :
-			       agentcg_usage_error("say run, attach, resize, end or status");
+		return *word ? agentcg_usage_error("'%s' is none of " VERBS " and status", word) :
+			       agentcg_usage_error("say " VERBS " or status");
 	}
 	if (o.verb) {
 		argv[1] = argv[0];
@@ -375,13 +414,13 @@ int agentcg_cmd_gpu(int argc, char **argv)
 		if (c == OPT_HELP)
 			return 0;
 		if (!o.verb)
-			return agentcg_usage_error("say run, attach, resize, end or status first");
+			return agentcg_usage_error("say " VERBS " or status first");
 		if (take_option(&o, c) < 0 || goes_with(o.verb, c, word) < 0)
 			return EXIT_USAGE;
 		changes |= c != SOCKET;
 	}
 	if (!o.verb)
-		return agentcg_usage_error("say run, attach, resize, end or status first");
+		return agentcg_usage_error("say " VERBS " or status first");
 	if (o.verb == RESIZE && !changes)
 		return agentcg_usage_error("say what to change: --cpus, --memory, --priority, --role or --url");
 	r = act(&o, argc, argv);

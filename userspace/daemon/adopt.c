@@ -14,6 +14,7 @@
 #include "io-agentcg.h"
 #include "kernel.h"
 #include "log.h"
+#include "pause.h"
 #include "session.h"
 
 static DIR *open_dir(int dirfd)
@@ -147,6 +148,7 @@ int agentcg_adopt_all(struct manager *m)
 			agentcg_call_resume(m->calls[i]);
 		}
 	agentcg_attachment_resume(m);
+	agentcg_pause_adopt(m);
 	for (uint32_t i = 0; i < m->nr_sessions; i++)
 		if (m->sessions[i]) {
 			sessions++;

@@ -15,7 +15,7 @@
  *				decision is pure
  *	think.c idle.c		reclaim while a model thinks (pure)
  *	pressure.c reclaim.c	how things stand, and freeing memory
- *	watch.c			who is told
+ *	watch.c watcher.c	who is told
  *	alert.c gauge.c		... when memory runs short (pure)
  *	peer.c			who is connected, and how much of our time they have
  *	adopt.c record.c	taking over from a daemon that was killed

@@ -4,6 +4,7 @@
 #include "attachment.h"
 #include "call.h"
 #include "cgroup.h"
+#include "pause.h"
 #include "session.h"
 
 #define NUMBER(name, value)	SD_JSON_BUILD_PAIR_UNSIGNED(name, value)
@@ -33,9 +34,11 @@ static int load(int fd, const sd_json_dispatch_field table[], void *to)
 
 int agentcg_record_save_session(const struct session *s)
 {
-	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL, *attached = NULL;
+	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL, *attached = NULL, *bound = NULL;
 	int r = agentcg_attachment_save(s, &attached);
 
+	if (r >= 0)
+		r = agentcg_pause_save(s, &bound);
 	if (r >= 0)
 		r = sd_json_buildo(&v,
 			NUMBER("uid", s->uid),
@@ -48,6 +51,7 @@ int agentcg_record_save_session(const struct session *s)
 			NUMBER("timeDueUSec", s->time.due_usec),
 			NUMBER("timeTotalUSec", s->time.total_usec),
 			SD_JSON_BUILD_PAIR_VARIANT("attached", attached),
+			SD_JSON_BUILD_PAIR_CONDITION(!!bound, "bound", SD_JSON_BUILD_VARIANT(bound)),
 			SD_JSON_BUILD_PAIR_BOOLEAN("automatic", s->automatic));
 	return r < 0 ? r : save(s->fd, v);
 }
@@ -61,6 +65,7 @@ int agentcg_record_load_session(struct session *s)
 		{ "reserve", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, grant.reserve), 0 },
 		{ "budget", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, grant.budget), 0 },
 		{ "attached", SD_JSON_VARIANT_ARRAY, sd_json_dispatch_variant, offsetof(struct session, attached), 0 },
+		{ "bound", SD_JSON_VARIANT_OBJECT, sd_json_dispatch_variant, offsetof(struct session, bound), 0 },
 		{ "timeDueUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, time.due_usec), 0 },
 		{ "timeTotalUSec", SD_JSON_VARIANT_UNSIGNED, sd_json_dispatch_uint64, offsetof(struct session, time.total_usec), 0 },
 		{ "automatic", SD_JSON_VARIANT_BOOLEAN, sd_json_dispatch_stdbool, offsetof(struct session, automatic), 0 },

@@ -279,6 +279,7 @@ struct session *agentcg_session_free(struct session *s)
 	sd_varlink_unref(s->close_link);
 	sd_json_variant_unref(s->killed);
 	sd_json_variant_unref(s->attached);
+	sd_json_variant_unref(s->bound);
 	agentcg_closep(&s->fd);
 	free(s);
 	return NULL;

@@ -37,6 +37,7 @@ struct session {
 	struct anchor anchor;		/* the process with which it ends */
 	struct results results;		/* of its last calls */
 	sd_json_variant *attached;	/* its processes that an earlier daemon followed */
+	sd_json_variant *bound;		/* the worker that an earlier daemon knew it bound to, until it is again (gpu/pause.h) */
 
 	int fd;
 	uint64_t id;

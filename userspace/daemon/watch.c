@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "watch.h"
 
+#include <limits.h>
 #include <stdarg.h>
-#include <sys/epoll.h>
 
 #include "alert.h"
 #include "call.h"
@@ -10,56 +10,20 @@
 #include "decide.h"
 #include "log.h"
 #include "session.h"
-
-/* A watcher that has not read so many events misses those that follow. */
-#define WATCH_QUEUE_MAX		64
-
-struct watcher {
-	struct watcher *next;
-	sd_varlink *link;
-	uid_t uid;
-	uint32_t queued;
-	uint64_t lost;
-};
+#include "watcher.h"
 
 int agentcg_watch_add(struct manager *m, sd_varlink *link, uid_t uid)
 {
-	struct watcher *w = calloc(1, sizeof(*w));
+	int r = agentcg_watcher_add(&m->watchers, link, uid, UINT_MAX);
 
-	if (!w)
-		return -ENOMEM;
-	*w = (struct watcher){ .next = m->watchers, .link = sd_varlink_ref(link), .uid = uid };
-	m->watchers = w;
-	agentcg_alert_start(m);
-	return 0;
+	if (!r)
+		agentcg_alert_start(m);
+	return r;
 }
 
 void agentcg_watch_remove(struct manager *m, sd_varlink *link)
 {
-	for (struct watcher **p = &m->watchers; *p;) {
-		struct watcher *w = *p;
-
-		if (link && w->link != link) {
-			p = &w->next;
-			continue;
-		}
-		*p = w->next;
-		sd_varlink_unref(w->link);
-		free(w);
-	}
-}
-
-/* Whether there is room in the connection for one more event. */
-static bool reads(struct watcher *w)
-{
-	int events = sd_varlink_get_events(w->link);
-
-	if (events >= 0 && !(events & EPOLLOUT))
-		w->queued = 0;
-	if (w->queued < WATCH_QUEUE_MAX)
-		return true;
-	w->lost++;
-	return false;
+	agentcg_watcher_remove(&m->watchers, link);
 }
 
 /* What an administrator looks for afterwards. */
@@ -86,8 +50,7 @@ static void send(struct manager *m, struct watcher *w, const struct news *news)
 		SD_JSON_BUILD_PAIR_UNSIGNED("headroom", agentcg_sub(m->pool_max, agentcg_manager_usage(m))),
 		SD_JSON_BUILD_PAIR_UNSIGNED("timeUSec", now_usec(CLOCK_REALTIME)),
 		SD_JSON_BUILD_PAIR_CONDITION(w->lost > 0, "lost", SD_JSON_BUILD_UNSIGNED(w->lost)));
-	w->queued++;
-	w->lost = 0;
+	agentcg_watcher_sent(w);
 }
 
 bool agentcg_watch_wanted(const struct manager *m, uid_t uid)
@@ -101,7 +64,7 @@ bool agentcg_watch_wanted(const struct manager *m, uid_t uid)
 static void tell_owner(struct manager *m, uid_t uid, const struct news *news)
 {
 	for (struct watcher *w = m->watchers; w; w = w->next)
-		if ((w->uid == 0 || w->uid == uid) && reads(w))
+		if ((w->uid == 0 || w->uid == uid) && agentcg_watcher_reads(w))
 			send(m, w, news);
 }
 
@@ -157,6 +120,6 @@ void agentcg_watch_tell_pool(struct manager *m, const char *event, const char *f
 	agentcg_log(LOG_DEBUG, "%s: %s", event, text);
 	news.text = text;
 	for (struct watcher *w = m->watchers; w; w = w->next)
-		if ((w->uid == 0 || agentcg_session_count(m, w->uid)) && reads(w))
+		if ((w->uid == 0 || agentcg_session_count(m, w->uid)) && agentcg_watcher_reads(w))
 			send(m, w, &news);
 }

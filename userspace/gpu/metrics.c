@@ -115,25 +115,46 @@ static const char *skip_labels(const char *s)
 }
 
 /* "name{label="x"} value [time]" */
-static bool parse_line(struct metrics *m, const char *line)
+static bool split_line(const char *line, char name[NAME_MAX_LEN], double *ret)
 {
-	char name[NAME_MAX_LEN];
 	size_t n = strcspn(line, "{ \t");
 	const char *rest;
-	double value;
 	char *end;
 
-	if (line[0] == '#' || n == 0 || n >= sizeof(name))
+	if (line[0] == '#' || n == 0 || n >= NAME_MAX_LEN)
 		return false;
 	memcpy(name, line, n);
 	name[n] = 0;
 	rest = skip_labels(line + n);
 	if (!rest)
 		return false;
-	value = strtod(rest, &end);
-	if (end == rest || !isfinite(value) || value < 0 || !strchr(" \t\r", *end))
-		return false;
-	return add(m, name, value);
+	*ret = strtod(rest, &end);
+	return end != rest && isfinite(*ret) && *ret >= 0 && strchr(" \t\r\n", *end);
+}
+
+bool agentcg_metrics_sum(const char *text, const char *name, double *ret)
+{
+	char found[NAME_MAX_LEN];
+	bool known = false;
+	double value;
+
+	*ret = 0;
+	for (const char *p = text; p; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (!startswith(p, name) || !split_line(p, found, &value) || !streq(found, name))
+			continue;
+		*ret += value;
+		known = true;
+	}
+	return known && *ret < 1e18;
+}
+
+static bool parse_line(struct metrics *m, const char *line)
+{
+	char name[NAME_MAX_LEN];
+	double value;
+
+	return split_line(line, name, &value) && add(m, name, value);
 }
 
 size_t agentcg_metrics_parse(const char *text, size_t size, struct metrics *ret)

@@ -29,6 +29,9 @@ struct metrics {
 /* @text need not end with NUL.  How many of its lines were understood; 0: it is no engine's. */
 size_t agentcg_metrics_parse(const char *text, size_t size, struct metrics *ret);
 
+/* All series of @name together, such as "vllm:num_requests_running", in text that ends with NUL; false: there is none. */
+bool agentcg_metrics_sum(const char *text, const char *name, double *ret);
+
 /*
  * From one reading to the next; means of what ended in between.  A counter that has
  * become smaller began anew (the engine was restarted).  @before NULL: only what holds now is known.

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "news.h"
 
-#include <sys/epoll.h>
-
 #include "log.h"
 #include "manager.h"
+#include "watcher.h"
 
-/* A watcher that has not read so many events misses those that follow. */
-#define WATCH_QUEUE_MAX		64
 #define WATCHERS_MAX		64
 
 /* Events that wait for the webhook; then the oldest go. */
@@ -17,19 +14,10 @@
 #define HOOK_WAIT_MIN_USEC	USEC_PER_SEC
 #define HOOK_WAIT_MAX_USEC	(30 * USEC_PER_SEC)
 
-struct news_watcher {
-	struct news_watcher *next;
-	sd_varlink *link;
-	uid_t uid;
-	uint32_t queued;
-	uint64_t lost;
-};
-
 struct news {
 	struct manager *m;
 	struct http *http;
-	struct news_watcher *watchers;
-	unsigned int nr_watchers;
+	struct watcher *watchers;
 
 	char *queue[HOOK_QUEUE_MAX];	/* a ring */
 	unsigned int first, nr;
@@ -136,30 +124,16 @@ static int build(const struct news_item *item, uint64_t lost, sd_json_variant **
 		SD_JSON_BUILD_PAIR_CONDITION(lost > 0, "lost", SD_JSON_BUILD_UNSIGNED(lost)));
 }
 
-/* Whether there is room in the connection for one more event. */
-static bool reads(struct news_watcher *w)
-{
-	int events = sd_varlink_get_events(w->link);
-
-	if (events >= 0 && !(events & EPOLLOUT))
-		w->queued = 0;
-	if (w->queued < WATCH_QUEUE_MAX)
-		return true;
-	w->lost++;
-	return false;
-}
-
 void agentcg_news_tell(struct news *n, const struct news_item *item)
 {
 	agentcg_log(LOG_DEBUG, "%s: %s%s%s: %s", item->worker, item->session ?: "", item->session ? " " : "", item->event, item->text);
-	for (struct news_watcher *w = n->watchers; w; w = w->next) {
+	for (struct watcher *w = n->watchers; w; w = w->next) {
 		_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
 
-		if ((item->session && w->uid && w->uid != item->uid) || !reads(w) || build(item, w->lost, &v) < 0)
+		if ((item->session && w->uid && w->uid != item->uid) || !agentcg_watcher_reads(w) || build(item, w->lost, &v) < 0)
 			continue;
 		sd_varlink_notify(w->link, v);
-		w->queued++;
-		w->lost = 0;
+		agentcg_watcher_sent(w);
 	}
 	if (*n->m->policy.gpu.webhook) {
 		_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
@@ -171,33 +145,12 @@ void agentcg_news_tell(struct news *n, const struct news_item *item)
 
 int agentcg_news_watch(struct news *n, sd_varlink *link, uid_t uid)
 {
-	struct news_watcher *w;
-
-	if (n->nr_watchers == WATCHERS_MAX)
-		return -ENOSPC;
-	w = calloc(1, sizeof(*w));
-	if (!w)
-		return -ENOMEM;
-	*w = (struct news_watcher){ .next = n->watchers, .link = sd_varlink_ref(link), .uid = uid };
-	n->watchers = w;
-	n->nr_watchers++;
-	return 0;
+	return agentcg_watcher_add(&n->watchers, link, uid, WATCHERS_MAX);
 }
 
 void agentcg_news_forget(struct news *n, sd_varlink *link)
 {
-	for (struct news_watcher **p = &n->watchers; *p;) {
-		struct news_watcher *w = *p;
-
-		if (link && w->link != link) {
-			p = &w->next;
-			continue;
-		}
-		*p = w->next;
-		n->nr_watchers--;
-		sd_varlink_unref(w->link);
-		free(w);
-	}
+	agentcg_watcher_remove(&n->watchers, link);
 }
 
 int agentcg_news_new(struct manager *m, struct http *h, struct news **ret)

@@ -14,6 +14,10 @@
  * was served meanwhile.  The first two fail at once; a completion may have another
  * beginning (an agent that shortens its history), so only two of them in a row.  What failed is not used on
  * this worker any more.
+ *
+ * A daemon that takes over finds in the record (pause-record.c) where the cache was put, and which request was the slot's last
+ * then.  If it still is, nobody was served there meanwhile.  If it is not, that may have been another, or
+ * the session itself, which has come back: the file is older than what it left, and is not put over it.
  */
 #include <stdarg.h>
 
@@ -21,6 +25,7 @@
 #include "manager.h"
 #include "pause-private.h"
 #include "session.h"
+#include "workers.h"
 
 /* While it is kept: how things stand. */
 #define LOOK_MIN_USEC		USEC_PER_SEC
@@ -32,6 +37,13 @@
 #define MOVE_RATE		1e9
 #define PREFILL_RATE		1000.0
 #define MISSES_MAX		2
+
+/* Where it is, from now on; remembered before anything is done that relies on it. */
+void agentcg_cache_become(struct cache *c, enum cache_state state)
+{
+	c->state = state;
+	agentcg_cache_note(c);
+}
 
 static void look(struct cache *c, enum look_for what);
 static void act(struct cache *c, enum kv_action what);
@@ -62,15 +74,17 @@ static struct worker_engine *engine_of(struct cache *c)
 	return c->worker->adapter;
 }
 
-static void break_engine(struct cache *c, const char *why)
+void agentcg_cache_break(struct cache *c, const char *why)
 {
 	struct worker_engine *e = engine_of(c);
 
 	if (e->broken)
 		return;
 	e->broken = true;
-	snprintf(e->why, sizeof(e->why), "nothing is offloaded any more: %s", why);
+	snprintf(e->why, sizeof(e->why), "nothing is %s any more: %s",
+		 agentcg_adapter_of(c->worker->engine)->shared ? "emptied" : "offloaded", why);
 	agentcg_log(LOG_WARNING, "GPU worker %s: %s", c->worker->name, e->why);
+	(void)agentcg_worker_save(c->worker);
 	agentcg_news_tell(c->ps->news, &(struct news_item){
 		.event = "state", .worker = c->worker->name, .expected_usec = AGENTCG_NONE, .text = e->why });
 }
@@ -127,7 +141,7 @@ static void judge(struct cache *c, const struct kv_look *l)
 			   (unsigned long long)c->tokens, (unsigned long long)(l->reused - c->before.reused));
 	agentcg_why(0, why, "restored caches were not used, %u times in a row", ++e->misses);
 	if (e->misses >= MISSES_MAX)
-		break_engine(c, why);
+		agentcg_cache_break(c, why);
 }
 
 static void watch(struct cache *c, const struct kv_look *l)
@@ -188,7 +202,7 @@ static bool is_there(struct cache *c, const struct kv_look *l)
 {
 	if (l->task == c->task && l->tokens >= c->tokens)
 		return true;
-	c->state = CACHE_DROPPED;
+	agentcg_cache_become(c, CACHE_DROPPED);
 	agentcg_cache_tell(c, "dropped", "another request has taken slot %d", c->kv.slot);
 	return false;
 }
@@ -202,6 +216,7 @@ static void plan(struct cache *c, const struct kv_look *l)
 	if (c->task < 0) {
 		c->task = l->task;
 		c->tokens = l->tokens;
+		agentcg_cache_note(c);
 	}
 	if (is_there(c, l) && c->tokens && !engine_of(c)->broken)
 		decide(c, l);
@@ -209,12 +224,27 @@ static void plan(struct cache *c, const struct kv_look *l)
 
 /* ---- acts -------------------------------------------------------------------------- */
 
-static void recomputed(struct cache *c, const char *why)
+/* In its slot and its session's: what it was when it was paused is no matter any more. */
+static void back(struct cache *c)
 {
-	c->state = CACHE_KEPT;
+	c->task = -1;
+	c->saved = false;
+	agentcg_cache_become(c, CACHE_KEPT);
+}
+
+void agentcg_cache_recomputed(struct cache *c, const char *why)
+{
+	back(c);
 	agentcg_cache_tell(c, "recomputed", "%s", why);
 	if (c->paused_usec)
 		agentcg_cache_paused(c);
+}
+
+/* The file has it: from here on it is known there. */
+static void leave_slot(struct cache *c)
+{
+	c->saved = true;
+	act(c, KV_ERASE);
 }
 
 static void saved(struct cache *c, const struct kv_done *done)
@@ -225,7 +255,7 @@ static void saved(struct cache *c, const struct kv_done *done)
 	if (done->tokens < c->tokens) {
 		agentcg_why(0, why, "%llu of %llu tokens were saved", (unsigned long long)done->tokens, (unsigned long long)c->tokens);
 		c->state = CACHE_KEPT;
-		break_engine(c, why);
+		agentcg_cache_break(c, why);
 		return;
 	}
 	c->tokens = done->tokens;
@@ -233,13 +263,12 @@ static void saved(struct cache *c, const struct kv_done *done)
 		e->bytes_per_token = (double)done->bytes / (double)done->tokens;
 	if (done->usec)
 		e->save_rate = (double)done->bytes * USEC_PER_SEC / (double)done->usec;
-	c->saved = true;
 	look(c, LOOK_SAVED);
 }
 
 static void erased(struct cache *c)
 {
-	c->state = c->saved ? CACHE_OFFLOADED : CACHE_DROPPED;
+	agentcg_cache_become(c, c->saved ? CACHE_OFFLOADED : CACHE_DROPPED);
 	agentcg_cache_tell(c, c->saved ? "offloaded" : "dropped", "%llu tokens", (unsigned long long)c->tokens);
 	if (!c->paused_usec)
 		agentcg_cache_resumed(c);
@@ -252,8 +281,8 @@ static void restored(struct cache *c, const struct kv_done *done)
 
 	if (done->tokens < c->tokens) {
 		agentcg_why(0, why, "%llu of %llu tokens were restored", (unsigned long long)done->tokens, (unsigned long long)c->tokens);
-		break_engine(c, why);
-		recomputed(c, why);
+		agentcg_cache_break(c, why);
+		agentcg_cache_recomputed(c, why);
 		return;
 	}
 	if (done->usec)
@@ -267,11 +296,13 @@ static void failed(struct cache *c, int result, const char *why)
 	bool says_so = result == -EIO || result == -EOPNOTSUPP || result == -EBADMSG;
 	enum cache_state state = c->state;
 
-	c->state = CACHE_KEPT;
+	/* A file that it has been saved to is of no use while its slot has it. */
+	c->saved = false;
+	agentcg_cache_become(c, CACHE_KEPT);
 	if (says_so)
-		break_engine(c, why);
+		agentcg_cache_break(c, why);
 	if (state == CACHE_RESTORING)
-		recomputed(c, why);
+		agentcg_cache_recomputed(c, why);
 	else if (c->paused_usec)
 		agentcg_cache_tell(c, "kept", "%s", why);
 }
@@ -299,7 +330,7 @@ static void act(struct cache *c, enum kv_action what)
 	const struct adapter *a = agentcg_adapter_of(c->worker->engine);
 	int r;
 
-	c->state = states[what];
+	agentcg_cache_become(c, states[what]);
 	r = a->act(c->ps->http, c->worker->url, &c->kv, what, on_acted, c, &c->job);
 	if (r < 0)
 		failed(c, r, strerror(-r));
@@ -311,7 +342,7 @@ static void act(struct cache *c, enum kv_action what)
 static void may_restore(struct cache *c, const struct kv_look *l)
 {
 	if (l->busy)
-		recomputed(c, "its slot is busy already");
+		agentcg_cache_recomputed(c, "its slot is busy already");
 	else
 		act(c, KV_RESTORE);
 }
@@ -323,16 +354,40 @@ static void check_restored(struct cache *c, const struct kv_look *l)
 	if (l->tokens < c->tokens && !l->busy) {
 		agentcg_why(0, why, "a restore succeeded, and %llu of %llu tokens are there", (unsigned long long)l->tokens,
 			    (unsigned long long)c->tokens);
-		break_engine(c, why);
-		recomputed(c, why);
+		agentcg_cache_break(c, why);
+		agentcg_cache_recomputed(c, why);
 		return;
 	}
-	c->state = CACHE_KEPT;
+	back(c);
 	agentcg_cache_tell(c, "restored", "%llu tokens", (unsigned long long)c->tokens);
 	if (!l->busy)
 		watch(c, l);
 	if (c->paused_usec)
 		agentcg_cache_paused(c);
+}
+
+/* What was done without this daemon. */
+static void found(struct cache *c, const struct kv_look *l)
+{
+	bool same = c->task >= 0 && l->task == c->task;
+	char why[AGENTCG_WHY_MAX];
+
+	/* Its slot was not emptied, or it was restored. */
+	if (c->state == CACHE_OFFLOADED && same && l->tokens >= c->tokens) {
+		c->saved = false;
+		agentcg_cache_become(c, CACHE_KEPT);
+		agentcg_cache_tell(c, "kept", "%llu tokens are in slot %d", (unsigned long long)l->tokens, c->kv.slot);
+	}
+	if (c->paused_usec) {
+		if (c->state == CACHE_KEPT && c->task >= 0 && c->ps->m->policy.gpu.cache != AGENTCG_CACHE_KEEP)
+			plan(c, l);
+		return;
+	}
+	agentcg_why(0, why, "slot %d was used while there was no daemon", c->kv.slot);
+	if (c->state == CACHE_OFFLOADED && !same)
+		agentcg_cache_recomputed(c, why);
+	else
+		agentcg_cache_resumed(c);
 }
 
 static void looked(struct cache *c, const struct kv_look *l)
@@ -345,7 +400,7 @@ static void looked(struct cache *c, const struct kv_look *l)
 		break;
 	case LOOK_SAVED:
 		if (is_there(c, l))
-			act(c, KV_ERASE);
+			leave_slot(c);
 		break;
 	case LOOK_RESTORE:
 		may_restore(c, l);
@@ -357,6 +412,9 @@ static void looked(struct cache *c, const struct kv_look *l)
 		if (c->watched && now_usec(CLOCK_MONOTONIC) < c->watched_until)
 			wake_in(c, LOOK_MIN_USEC);
 		break;
+	case LOOK_ADOPTED:
+		found(c, l);
+		break;
 	}
 }
 
@@ -367,8 +425,10 @@ static void on_looked(int result, const char *why, const struct kv_look *l, void
 	c->job = NULL;
 	if (result >= 0)
 		looked(c, l);
-	else if (c->state == CACHE_RESTORING || c->state == CACHE_OFFLOADED)
-		recomputed(c, why);
+	else if (c->look_for == LOOK_ADOPTED && (c->paused_usec || c->state == CACHE_KEPT))
+		return;		/* what is remembered of it holds until something else is known */
+	else if (c->state == CACHE_RESTORING || c->state == CACHE_OFFLOADED || c->look_for == LOOK_ADOPTED)
+		agentcg_cache_recomputed(c, why);
 	else if (c->look_for == LOOK_SAVED)
 		failed(c, result, why);
 	else if (c->look_for == LOOK_PLAN && c->paused_usec)
@@ -390,16 +450,43 @@ static void look(struct cache *c, enum look_for what)
 
 void agentcg_cache_stop(struct cache *c)
 {
-	const struct adapter *a = agentcg_adapter_of(c->worker->engine);
-
-	if (c->job && a)
-		a->cancel(c->job);
+	if (c->job)
+		agentcg_adapter_cancel(c->job);
 	c->job = NULL;
 	c->timer = sd_event_source_disable_unref(c->timer);
 }
 
+static bool is_shared(const struct cache *c)
+{
+	const struct adapter *a = agentcg_adapter_of(c->worker->engine);
+
+	return a && a->shared;
+}
+
+void agentcg_cache_go_on(struct cache *c)
+{
+	/* Which engine it is may not be known yet. */
+	if (!c->adopted || !agentcg_adapter_of(c->worker->engine) || !*c->worker->url)
+		return;
+	c->adopted = false;
+	if (is_shared(c)) {
+		if (!c->paused_usec)
+			agentcg_shared_resumed(c);
+		else if (c->state == CACHE_KEPT)
+			agentcg_shared_paused(c);
+	} else if (c->kv.slot >= 0 && !c->job) {
+		look(c, LOOK_ADOPTED);
+	}
+}
+
 void agentcg_cache_paused(struct cache *c)
 {
+	if (c->adopted)
+		return;
+	if (is_shared(c)) {
+		agentcg_shared_paused(c);
+		return;
+	}
 	/* One that comes back and pauses again at once may be under way still. */
 	if (c->state != CACHE_KEPT || c->ps->m->policy.gpu.cache == AGENTCG_CACHE_KEEP)
 		return;
@@ -410,11 +497,17 @@ void agentcg_cache_paused(struct cache *c)
 
 void agentcg_cache_resumed(struct cache *c)
 {
+	if (c->adopted)
+		return;
+	if (is_shared(c)) {
+		agentcg_shared_resumed(c);
+		return;
+	}
 	switch (c->state) {
 	case CACHE_KEPT:
 	case CACHE_SAVING:	/* what is saved may stay: it is written over the next time */
 		agentcg_cache_stop(c);
-		c->state = CACHE_KEPT;
+		back(c);
 		if (c->watched)
 			wake_in(c, LOOK_MIN_USEC);
 		break;
@@ -422,7 +515,7 @@ void agentcg_cache_resumed(struct cache *c)
 		look(c, LOOK_RESTORE);
 		break;
 	case CACHE_DROPPED:
-		recomputed(c, "its cache was dropped");
+		agentcg_cache_recomputed(c, "its cache was dropped");
 		break;
 	case CACHE_ERASING:	/* it comes back when that has ended */
 	case CACHE_RESTORING:

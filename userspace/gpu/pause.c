@@ -6,17 +6,13 @@
 #include "log.h"
 #include "manager.h"
 #include "pause-private.h"
+#include "record.h"
 #include "session.h"
 
 /* As many runs of a kind as predict.c wants, before the wider class is asked. */
 #define MIN_RUNS	3
 
-static const char *const state_names[] = {
-	[CACHE_KEPT] = "kept", [CACHE_SAVING] = "kept", [CACHE_ERASING] = "offloaded", [CACHE_OFFLOADED] = "offloaded",
-	[CACHE_DROPPED] = "dropped", [CACHE_RESTORING] = "offloaded",
-};
-
-static struct cache *find(const struct session *s)
+struct cache *agentcg_cache_find(const struct session *s)
 {
 	struct pauses *ps = s->m->pauses;
 
@@ -40,7 +36,7 @@ static int by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void predict(struct cache *c, const struct call *call)
+void agentcg_cache_predict(struct cache *c, const struct call *call)
 {
 	struct observation runs[AGENTCG_OBSERVATIONS_MAX];
 	uint64_t usec[AGENTCG_OBSERVATIONS_MAX];
@@ -69,25 +65,31 @@ static void predict(struct cache *c, const struct call *call)
 
 /* ---- calls ------------------------------------------------------------------------ */
 
+bool agentcg_cache_join(struct cache *c, struct call *call)
+{
+	if (call->agent || call->grant.detach || call->spare || call->ending || call->ours)
+		return false;
+	call->pauses = true;
+	c->calls++;
+	return true;
+}
+
 void agentcg_pause_begin(struct call *call)
 {
-	struct cache *c = call->m->pauses && !call->pauses ? find(call->session) : NULL;
+	struct cache *c = call->m->pauses && !call->pauses ? agentcg_cache_find(call->session) : NULL;
 	char name[AGENTCG_CALL_NAME_MAX];
 
-	if (!c || call->agent || call->grant.detach || call->spare || call->ending || call->ours)
-		return;
-	call->pauses = true;
-	if (c->calls++)
+	if (!c || !agentcg_cache_join(c, call) || c->calls > 1)
 		return;
 	c->paused_usec = now_usec(CLOCK_MONOTONIC);
-	predict(c, call);
+	agentcg_cache_predict(c, call);
 	agentcg_cache_tell(c, "paused", "%s%s%s", agentcg_call_name(call, name), *call->kind ? ": " : "", call->kind);
 	agentcg_cache_paused(c);
 }
 
 void agentcg_pause_end(struct call *call)
 {
-	struct cache *c = call->pauses ? find(call->session) : NULL;
+	struct cache *c = call->pauses ? agentcg_cache_find(call->session) : NULL;
 
 	call->pauses = false;
 	if (!c || !c->calls || --c->calls || call->m->stopping)
@@ -111,23 +113,24 @@ static void drop(struct cache *c)
 	for (uint32_t i = 0; i < m->nr_calls; i++)
 		if (m->calls[i] && m->calls[i]->session == c->session)
 			m->calls[i]->pauses = false;
+	free((void *)c->kv.ids);
 	free(c);
 }
 
 void agentcg_pause_forget(struct session *s)
 {
-	struct cache *c = find(s);
+	struct cache *c = agentcg_cache_find(s);
 
 	if (c)
 		drop(c);
 }
 
-bool agentcg_pause_unbind(struct session *s)
+int agentcg_pause_unbind(struct session *s)
 {
-	bool bound = find(s);
-
+	if (!agentcg_cache_find(s))
+		return 0;
 	agentcg_pause_forget(s);
-	return bound;
+	return agentcg_record_save_session(s);
 }
 
 static int open_pauses(struct manager *m)
@@ -165,30 +168,83 @@ static unsigned int free_file(const struct pauses *ps, const struct worker *w)
 	}
 }
 
-int agentcg_pause_bind(struct session *s, struct worker *w, int slot, uint64_t tokens)
+int agentcg_cache_new(struct session *s, struct worker *w, int slot, uint64_t tokens, struct cache **ret)
 {
-	struct cache *c;
 	int r = open_pauses(s->m);
+	struct cache *c;
 
 	if (r < 0)
 		return r;
 	if (!w->adapter)
 		w->adapter = calloc(1, sizeof(*w->adapter));
-	c = w->adapter ? find(s) : NULL;
-	if (c && c->worker == w && c->kv.slot == slot) {
-		c->tokens = tokens ?: c->tokens;
-		return 0;
-	}
 	c = w->adapter ? calloc(1, sizeof(*c)) : NULL;
 	if (!c)
 		return -ENOMEM;
-	agentcg_pause_forget(s);
 	*c = (struct cache){
 		.ps = s->m->pauses, .next = s->m->pauses->caches, .session = s, .worker = w, .tokens = tokens, .task = -1,
-		.kv = { slot, free_file(s->m->pauses, w) }, .expected_usec = AGENTCG_NONE,
+		.kv = { .slot = slot, .file = free_file(s->m->pauses, w) }, .expected_usec = AGENTCG_NONE,
 	};
 	s->m->pauses->caches = c;
+	*ret = c;
 	return 0;
+}
+
+static void take_ids(struct cache *c, uint32_t *ids, size_t nr)
+{
+	free((void *)c->kv.ids);
+	c->kv.ids = ids;
+	c->kv.nr_ids = nr;
+}
+
+/* Elsewhere; what is known of its tokens, and where they were, goes with it. */
+static int rebind(struct session *s, struct worker *w, int slot, uint64_t tokens, uint32_t *ids, size_t nr)
+{
+	struct cache *old = agentcg_cache_find(s), *c;
+	char from[AGENTCG_WORKER_NAME_MAX + 1] = "";
+	int r;
+
+	if (old && old->worker != w)
+		strcpy(from, old->worker->name);
+	if (old && !ids) {
+		nr = old->kv.nr_ids;
+		ids = (uint32_t *)TAKE_PTR(old->kv.ids);
+	}
+	agentcg_pause_forget(s);
+	r = agentcg_cache_new(s, w, slot, tokens ?: nr, &c);
+	if (r < 0) {
+		free(ids);
+		return r;
+	}
+	take_ids(c, ids, nr);
+	strcpy(c->from, from);
+	r = agentcg_record_save_session(s);
+	if (r < 0)
+		agentcg_pause_forget(s);
+	else if (*from)
+		agentcg_shared_carry(c);
+	return r;
+}
+
+int agentcg_pause_bind(struct session *s, struct worker *w, int slot, uint64_t tokens, uint32_t *ids, size_t nr)
+{
+	struct cache *c = agentcg_cache_find(s);
+
+	if (!c || c->worker != w || c->kv.slot != slot)
+		return rebind(s, w, slot, tokens, ids, nr);
+	c->tokens = tokens ?: nr ?: c->tokens;
+	if (ids)
+		take_ids(c, ids, nr);
+	return agentcg_record_save_session(s);
+}
+
+size_t agentcg_pause_ids(const struct session *except)
+{
+	struct pauses *ps = except->m->pauses;
+	size_t n = 0;
+
+	for (const struct cache *c = ps ? ps->caches : NULL; c; c = c->next)
+		n += c->session != except && c->session->uid == except->uid ? c->kv.nr_ids : 0;
+	return n;
 }
 
 int agentcg_pause_watch(struct manager *m, sd_varlink *link, uid_t uid)
@@ -218,6 +274,23 @@ struct pauses *agentcg_pauses_free(struct pauses *ps)
 
 /* ---- hung on workers ----------------------------------------------------------------- */
 
+/* By the end of its worker; a daemon that stops leaves to the next what is bound. */
+static void unbind(struct cache *c)
+{
+	struct session *s = c->session;
+
+	drop(c);
+	if (!s->m->stopping)
+		(void)agentcg_record_save_session(s);
+}
+
+static void begin(struct worker *w)
+{
+	for (struct cache *c = w->m->pauses ? w->m->pauses->caches : NULL; c; c = c->next)
+		if (c->worker == w)
+			agentcg_cache_go_on(c);
+}
+
 static void end(struct worker *w)
 {
 	struct pauses *ps = w->m->pauses;
@@ -229,7 +302,7 @@ static void end(struct worker *w)
 			continue;
 		agentcg_cache_stop(c);
 		if (w->state == WORKER_GONE || w->m->stopping)
-			drop(c);
+			unbind(c);
 	}
 	if (w->state != WORKER_GONE && !w->m->stopping)
 		return;
@@ -263,7 +336,8 @@ static int build(struct worker *w, sd_json_variant **object)
 			SD_JSON_BUILD_PAIR_CONDITION(c->kv.slot >= 0, "slot", SD_JSON_BUILD_INTEGER(c->kv.slot)),
 			SD_JSON_BUILD_PAIR_CONDITION(c->tokens > 0, "tokens", SD_JSON_BUILD_UNSIGNED(c->tokens)),
 			SD_JSON_BUILD_PAIR_CONDITION(c->paused_usec > 0, "pausedUSec", SD_JSON_BUILD_UNSIGNED(now - c->paused_usec)),
-			SD_JSON_BUILD_PAIR_STRING("kv", state_names[c->state]));
+			SD_JSON_BUILD_PAIR_CONDITION(c->stored.tokens > 0, "stored", SD_JSON_BUILD_UNSIGNED(c->stored.tokens)),
+			SD_JSON_BUILD_PAIR_STRING("kv", agentcg_cache_kv(c)));
 	}
 	if (r >= 0)
 		r = sd_json_variant_set_field(object, "caches", list);
@@ -272,4 +346,4 @@ static int build(struct worker *w, sd_json_variant **object)
 	return r;
 }
 
-const struct worker_part agentcg_engine_part = { .name = "engine", .end = end, .state = state, .build = build };
+const struct worker_part agentcg_engine_part = { .name = "engine", .begin = begin, .end = end, .state = state, .build = build };

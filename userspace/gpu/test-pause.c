@@ -23,6 +23,27 @@ static void test_judge(void)
 	tap_ok(!wrong, "others' requests change no verdict (%u)", wrong);
 }
 
+static void test_shared_judge(void)
+{
+	struct kv_look before = { .counted = true, .task = 10, .computed = 5000, .reused = 7000 }, now = before;
+
+	tap_ok(agentcg_shared_judge(1000, &before, &now) == -EAGAIN, "no request has ended");
+	now = (struct kv_look){ .counted = true, .busy = true, .task = 11, .computed = 5050, .reused = 8000 };
+	tap_ok(agentcg_shared_judge(1000, &before, &now) == -EAGAIN, "another runs: its tokens may be counted");
+	now.busy = false;
+	tap_ok(agentcg_shared_judge(1000, &before, &now) == 1, "one has ended, and reused what is as long");
+	now = (struct kv_look){ .counted = true, .task = 11, .computed = 6050, .reused = 7000 };
+	tap_ok(agentcg_shared_judge(1000, &before, &now) == 0, "... and computed it anew");
+	now.computed = 5100;
+	tap_ok(agentcg_shared_judge(1000, &before, &now) == -1, "... but was shorter: somebody else's");
+	now = (struct kv_look){ .counted = true, .task = 12, .computed = 5010, .reused = 9000 };
+	tap_ok(agentcg_shared_judge(1000, &before, &now) == -1, "two have: whose counts are these");
+	now = (struct kv_look){ .counted = true, .task = 11, .computed = 10, .reused = 0 };
+	tap_ok(agentcg_shared_judge(1000, &before, &now) == -1, "the engine began anew");
+	now = (struct kv_look){ .task = -1 };
+	tap_ok(agentcg_shared_judge(1000, &before, &now) == -1, "it counts nothing any more");
+}
+
 static void test_dead_webhook(void)
 {
 	struct manager m = { .policy.gpu.webhook = "http://127.0.0.1:1/" };
@@ -52,6 +73,7 @@ int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	test_judge();
+	test_shared_judge();
 	test_dead_webhook();
 	return tap_done();
 }

@@ -6,6 +6,7 @@
  */
 #include "cgroup.h"
 #include "json.h"
+#include "pause.h"
 #include "workers.h"
 
 #define NUMBER(name, value)	SD_JSON_BUILD_PAIR_UNSIGNED(name, value)
@@ -54,7 +55,7 @@ int agentcg_worker_save(const struct worker *w)
 			SD_JSON_BUILD_PAIR_INTEGER("node", w->wish.node),
 			TEXT("cpus", cpus_format(&w->place.cpus, cpus)), TEXT("mems", cpus_format(&w->place.mems, mems)),
 			NUMBER("memory", w->memory), NUMBER("hugePages", w->huge_pages), NUMBER("mpsShare", w->mps_share),
-			TEXT("url", w->url_said ? w->url : ""),
+			TEXT("url", w->url_said ? w->url : ""), TEXT("offloading", agentcg_pause_broken(w)),
 			SD_JSON_BUILD_PAIR_INTEGER("hugeNode", w->huge.node),
 			NUMBER("hugePage", w->huge.page), NUMBER("hugeBefore", w->huge.before), NUMBER("hugeWant", w->huge.want),
 			SD_JSON_BUILD_PAIR_CONDITION(w->huge.got != UINT64_MAX, "hugeGot", SD_JSON_BUILD_UNSIGNED(w->huge.got)),
@@ -142,5 +143,6 @@ int agentcg_worker_load(struct worker *w)
 	w->from = strdup(agentcg_json_string(v, "from") ?: "");
 	load_lists(w, v);
 	load_place(w, v);
-	return w->from ? 0 : -ENOMEM;
+	r = agentcg_pause_set_broken(w, agentcg_json_string(v, "offloading") ?: "");
+	return w->from ? r : -ENOMEM;
 }

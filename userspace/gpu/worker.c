@@ -505,6 +505,7 @@ struct worker *agentcg_worker_free(struct worker *w)
 	sd_event_source_disable_unref(w->events);
 	agentcg_mover_free(w->mover);
 	free(w->feed);
+	free(w->adapter);
 	agentcg_closep(&w->fd);
 	agentcg_closep(&w->pidfd);
 	free(w->from);

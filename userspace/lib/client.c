@@ -28,6 +28,8 @@ static const char *hint(const char *parameter)
 		{ "tid", "the id of a thread that runs, as ps -L shows it" },
 		{ "class", "say gpu or auto" },
 		{ "command", "say a command that is not empty" },
+		{ "slot", "a slot of llama-server is a number from 0 to 65535" },
+		{ "tokens", "say how many tokens it holds: a number" },
 	};
 	size_t i;
 

@@ -86,6 +86,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Cache,
 	FIELD_OPT(tokens, INT),
 	COMMENT("In a tool call for so long"),
 	FIELD_OPT(pausedUSec, INT),
+	COMMENT("Of its tokens, what LMCache had outside the engine when it was paused"),
+	FIELD_OPT(stored, INT),
 	COMMENT("kept, offloaded or dropped"),
 	FIELD(kv, STRING));
 
@@ -208,13 +210,17 @@ static SD_VARLINK_DEFINE_METHOD(BindSession,
 	INPUT(worker, STRING),
 	COMMENT("Where its cache is in there (llama-server: the slot)"),
 	INPUT_OPT(slot, INT),
-	INPUT_OPT(tokens, INT));
+	COMMENT("How many it holds"),
+	INPUT_OPT(tokens, INT),
+	COMMENT("All of them, as the model numbers them (vLLM's /tokenize), for LMCache; at most 65536, and 1048576 of a user's sessions. "
+		"To be said anew when they have changed, and after the daemon was started anew"),
+	SD_VARLINK_DEFINE_INPUT(tokenIds, SD_VARLINK_INT, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE));
 
 static SD_VARLINK_DEFINE_METHOD(UnbindSession,
 	INPUT(session, STRING));
 
 static SD_VARLINK_DEFINE_METHOD_FULL(WatchWorkers, SD_VARLINK_REQUIRES_MORE,
-	COMMENT("paused, resumed, kept, offloaded, dropped, restored, recomputed, state"),
+	COMMENT("paused, resumed, kept, offloaded, dropped, restored, recomputed, copied (from another worker), state"),
 	OUTPUT(event, STRING),
 	OUTPUT(worker, STRING),
 	OUTPUT_OPT(session, STRING),

@@ -52,7 +52,7 @@ enum kind {
 	KIND_OWNER,
 	KIND_CHOICE,		/* an enum, in the order of its words */
 	KIND_NODES,
-	KIND_WEBHOOK,
+	KIND_URL,
 };
 
 #define POLICY(m)	offsetof(struct agentcg_policy, m)
@@ -103,7 +103,9 @@ static const struct key {
 	{ SECTION_GPU, "MoveInterrupts", KIND_BOOL, POLICY(gpu.move_interrupts) },
 	{ SECTION_GPU, "LaunchProbe", KIND_CHOICE, POLICY(gpu.probe) },
 	{ SECTION_GPU, "Cache", KIND_CHOICE, POLICY(gpu.cache) },
-	{ SECTION_GPU, "Webhook", KIND_WEBHOOK, POLICY(gpu.webhook) },
+	{ SECTION_GPU, "EmptyEngines", KIND_BOOL, POLICY(gpu.empty_engines) },
+	{ SECTION_GPU, "Webhook", KIND_URL, POLICY(gpu.webhook) },
+	{ SECTION_GPU, "LMCache", KIND_URL, POLICY(gpu.lmcache) },
 	{ SECTION_GPU, "TTFTTarget", KIND_TIME_NONE, POLICY(gpu.ttft_usec) },
 	{ SECTION_GPU, "TokenTarget", KIND_TIME_NONE, POLICY(gpu.token_usec) },
 	{ SECTION_GPU, "CheckpointAfter", KIND_TIME_NONE, POLICY(gpu.checkpoint_usec) },
@@ -267,18 +269,17 @@ static int parse_nodes(struct reader *r, const char *text)
 	return 0;
 }
 
-static int parse_webhook(struct reader *r, const char *text)
+static int parse_url(struct reader *r, const char *key, const char *text, char *to)
 {
-	struct agentcg_gpu_policy *gpu = &r->policy->gpu;
 	const char *host = startswith(text, "http://") ?: startswith(text, "https://");
 
 	if (streq(text, "none")) {
-		gpu->webhook[0] = 0;
+		*to = 0;
 		return 0;
 	}
-	if (!host || !*host || strlen(text) >= sizeof(gpu->webhook) || strpbrk(text, " \t\"<>"))
-		return refuse(r, "Webhook=%s: say http://HOST:PORT/PATH or https://..., or none", text);
-	strcpy(gpu->webhook, text);
+	if (!host || !*host || strlen(text) >= sizeof(r->policy->gpu.webhook) || strpbrk(text, " \t\"<>"))
+		return refuse(r, "%s=%s: say http://HOST:PORT/PATH or https://..., or none", key, text);
+	strcpy(to, text);
 	return 0;
 }
 
@@ -358,8 +359,8 @@ static int set_key(struct reader *r, const struct key *k, const struct subject *
 		return parse_choice(r, k, text, base + k->offset);
 	case KIND_NODES:
 		return parse_nodes(r, text);
-	case KIND_WEBHOOK:
-		return parse_webhook(r, text);
+	case KIND_URL:
+		return parse_url(r, k->name, text, base + k->offset);
 	case KIND_BOOL:
 		if (parse_bool(text, (bool *)(base + k->offset)) < 0)
 			return refuse(r, "%s=%s: say yes or no", k->name, text);

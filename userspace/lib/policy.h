@@ -78,7 +78,9 @@ struct agentcg_gpu_policy {
 	bool move_interrupts;
 	enum agentcg_scheduler_choice probe;	/* of launch delay */
 	enum agentcg_gpu_cache_choice cache;
+	bool empty_engines;		/* of all who use them, for AGENTCG_CACHE_DROP */
 	char webhook[256];		/* "": none */
+	char lmcache[256];		/* its controller; "": none */
 	uint64_t ttft_usec;		/* targets; AGENTCG_NONE: none */
 	uint64_t token_usec;
 	uint64_t checkpoint_usec;	/* idle so long, a worker's GPU memory is moved away; AGENTCG_NONE: never */

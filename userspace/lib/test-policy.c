@@ -150,6 +150,7 @@ static void test_refused(void)
 	refused("[Session x]\nPriority=low\n", "say [Session \"name\"]");
 	refused("[GPU]\nWhenShort=never\n", "2: WhenShort=never: say equal or priority");
 	refused("[GPU]\nFarNodes=two\n", "2: FarNodes=two: say auto, none, or numbers of NUMA nodes such as 2-3");
+	refused("[GPU]\nLMCache=localhost:9000\n", "2: LMCache=localhost:9000: say http://HOST:PORT/PATH or https://..., or none");
 	refused("[GPU]\nWebhook=ftp://x\n", "2: Webhook=ftp://x: say http://HOST:PORT/PATH or https://..., or none");
 	refused("[GPU]\nTokenTarget=50\n", "TokenTarget: ");
 	refused("[GPU]\nCache=maybe\n", "2: Cache=maybe: say auto, keep or drop");
