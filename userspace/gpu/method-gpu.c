@@ -187,6 +187,33 @@ static bool read_wish(sd_varlink *link, struct workers *ws, const struct worker_
 	       read_size(link, "hugePages", p->huge_pages, &wish->huge_pages, ret) && read_gpus(link, ws, p->gpus, wish, ret);
 }
 
+/* Fields of a table for with_wish(). */
+#define WISH_FIELDS								\
+	{ "name", ANY, sd_json_dispatch_const_string, FIELD(name), 0 },		\
+	{ "gpus", ANY, sd_json_dispatch_variant, FIELD(gpus), 0 },		\
+	{ "role", ANY, sd_json_dispatch_const_string, FIELD(role), 0 },		\
+	{ "priority", ANY, agentcg_dispatch_priority, FIELD(priority), 0 },	\
+	{ "cores", ANY, agentcg_dispatch_u64, FIELD(cores), 0 },		\
+	{ "memory", ANY, sd_json_dispatch_variant, FIELD(memory), 0 },		\
+	{ "url", ANY, sd_json_dispatch_const_string, FIELD(url), 0 }
+
+/* Reads a call that places a worker, and goes on with @then if all of it can be. */
+static int with_wish(struct workers *ws, sd_varlink *link, const sd_json_dispatch_field *table,
+		     int (*then)(struct workers *ws, sd_varlink *link, const struct worker_parameters *p, struct worker_wish *wish))
+{
+	struct worker_parameters p = { .cores = UINT64_MAX, .priority = AGENTCG_PRIORITY_NORMAL };
+	sd_json_variant *parameters;
+	struct worker_wish wish;
+	int r = sd_varlink_get_current_parameters(link, &parameters);
+
+	if (r >= 0)
+		r = sd_varlink_dispatch(link, parameters, table, &p);
+	if (!r && read_wish(link, ws, &p, &wish, &r))
+		r = then(ws, link, &p, &wish);
+	done(&p);
+	return r;
+}
+
 static int check_root(sd_varlink *link)
 {
 	uid_t uid;
@@ -304,10 +331,9 @@ static void name_command(struct workers *ws, sd_json_variant *command, struct wo
 	agentcg_worker_name(ws->m, guess.kind == ENGINE_UNKNOWN ? args : agentcg_engine_names[guess.kind], wish->name);
 }
 
-static int start_worker(struct workers *ws, sd_varlink *link, struct worker_parameters *p)
+static int start_worker(struct workers *ws, sd_varlink *link, const struct worker_parameters *p, struct worker_wish *wish)
 {
 	char why[AGENTCG_WHY_MAX] = "";
-	struct worker_wish wish;
 	struct worker *w = NULL;
 	struct notes notes = {};
 	socklen_t size = sizeof(int);
@@ -316,10 +342,8 @@ static int start_worker(struct workers *ws, sd_varlink *link, struct worker_para
 
 	if (!sd_json_variant_elements(p->command) || !sd_json_variant_is_string(sd_json_variant_by_index(p->command, 0)))
 		return sd_varlink_error_invalid_parameter_name(link, "command");
-	if (!read_wish(link, ws, p, &wish, &r))
-		return r;
-	if (!*wish.name)
-		name_command(ws, p->command, &wish);
+	if (!*wish->name)
+		name_command(ws, p->command, wish);
 	if (getsockopt(sd_varlink_get_fd(link), SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0)
 		return reply_why(link, -ESRCH, "");
 	r = agentcg_attach_check(pidfd, 0, &pid, why);
@@ -327,35 +351,21 @@ static int start_worker(struct workers *ws, sd_varlink *link, struct worker_para
 		close(pidfd);
 		return reply_why(link, r, why);
 	}
-	r = agentcg_worker_new(ws->m, &wish, 0, pidfd, pid, &notes, &w, why);
+	r = agentcg_worker_new(ws->m, wish, 0, pidfd, pid, &notes, &w, why);
 	return r < 0 ? reply_why(link, r, why) : reply_started(link, ws, w, &notes);
 }
 
 static int on_start(struct workers *ws, sd_varlink *link)
 {
 	static const sd_json_dispatch_field table[] = {
-		{ "name", ANY, sd_json_dispatch_const_string, FIELD(name), 0 },
+		WISH_FIELDS,
 		{ "command", SD_JSON_VARIANT_ARRAY, sd_json_dispatch_variant, FIELD(command), SD_JSON_MANDATORY },
-		{ "gpus", ANY, sd_json_dispatch_variant, FIELD(gpus), 0 },
-		{ "role", ANY, sd_json_dispatch_const_string, FIELD(role), 0 },
-		{ "priority", ANY, agentcg_dispatch_priority, FIELD(priority), 0 },
-		{ "cores", ANY, agentcg_dispatch_u64, FIELD(cores), 0 },
-		{ "memory", ANY, sd_json_dispatch_variant, FIELD(memory), 0 },
 		{ "hugePages", ANY, sd_json_dispatch_variant, FIELD(huge_pages), 0 },
 		{ "mpsShare", ANY, agentcg_dispatch_u64, FIELD(mps_share), 0 },
-		{ "url", ANY, sd_json_dispatch_const_string, FIELD(url), 0 },
 		{}
 	};
-	struct worker_parameters p = { .cores = UINT64_MAX, .priority = AGENTCG_PRIORITY_NORMAL };
-	sd_json_variant *parameters;
-	int r = sd_varlink_get_current_parameters(link, &parameters);
 
-	if (r >= 0)
-		r = sd_varlink_dispatch(link, parameters, table, &p);
-	if (!r)
-		r = start_worker(ws, link, &p);
-	done(&p);
-	return r;
+	return with_wish(ws, link, table, start_worker);
 }
 
 METHOD(start_worker)
@@ -398,18 +408,14 @@ static void name_process(struct workers *ws, pid_t pid, struct worker_wish *wish
 	agentcg_worker_name(ws->m, guess.kind == ENGINE_UNKNOWN ? title : agentcg_engine_names[guess.kind], wish->name);
 }
 
-static int attach_worker(struct workers *ws, sd_varlink *link, struct worker_parameters *p)
+static int attach_worker(struct workers *ws, sd_varlink *link, const struct worker_parameters *p, struct worker_wish *wish)
 {
 	char why[AGENTCG_WHY_MAX] = "";
-	struct worker_wish wish;
 	struct worker *w = NULL;
 	struct notes notes = {};
-	int pidfd, r;
 	pid_t pid = 0;
+	int pidfd = sd_varlink_peek_dup_fd(link, p->pidfd), r;
 
-	if (!read_wish(link, ws, p, &wish, &r))
-		return r;
-	pidfd = sd_varlink_peek_dup_fd(link, p->pidfd);
 	if (pidfd < 0 || agentcg_attach_check(pidfd, 0, &pid, why) < 0)
 		r = sd_varlink_error_invalid_parameter_name(link, "pidFd");
 	else
@@ -418,10 +424,10 @@ static int attach_worker(struct workers *ws, sd_varlink *link, struct worker_par
 		agentcg_closep(&pidfd);
 		return r;
 	}
-	wish.attach = true;
-	if (!*wish.name)
-		name_process(ws, pid, &wish);
-	r = agentcg_worker_new(ws->m, &wish, 0, pidfd, pid, &notes, &w, why);
+	wish->attach = true;
+	if (!*wish->name)
+		name_process(ws, pid, wish);
+	r = agentcg_worker_new(ws->m, wish, 0, pidfd, pid, &notes, &w, why);
 	if (r < 0)
 		return reply_why(link, r, why);
 	note_limits(ws, w, &notes);
@@ -434,26 +440,12 @@ static int attach_worker(struct workers *ws, sd_varlink *link, struct worker_par
 static int on_attach(struct workers *ws, sd_varlink *link)
 {
 	static const sd_json_dispatch_field table[] = {
+		WISH_FIELDS,
 		{ "pidFd", SD_JSON_VARIANT_UNSIGNED, agentcg_dispatch_u64, FIELD(pidfd), SD_JSON_MANDATORY },
-		{ "name", ANY, sd_json_dispatch_const_string, FIELD(name), 0 },
-		{ "gpus", ANY, sd_json_dispatch_variant, FIELD(gpus), 0 },
-		{ "role", ANY, sd_json_dispatch_const_string, FIELD(role), 0 },
-		{ "priority", ANY, agentcg_dispatch_priority, FIELD(priority), 0 },
-		{ "cores", ANY, agentcg_dispatch_u64, FIELD(cores), 0 },
-		{ "memory", ANY, sd_json_dispatch_variant, FIELD(memory), 0 },
-		{ "url", ANY, sd_json_dispatch_const_string, FIELD(url), 0 },
 		{}
 	};
-	struct worker_parameters p = { .cores = UINT64_MAX, .priority = AGENTCG_PRIORITY_NORMAL };
-	sd_json_variant *parameters;
-	int r = sd_varlink_get_current_parameters(link, &parameters);
 
-	if (r >= 0)
-		r = sd_varlink_dispatch(link, parameters, table, &p);
-	if (!r)
-		r = attach_worker(ws, link, &p);
-	done(&p);
-	return r;
+	return with_wish(ws, link, table, attach_worker);
 }
 
 METHOD(attach_worker)
