@@ -162,6 +162,10 @@ is "GPUs are seen, and where they are" "$(workers '[.gpus[] | "\(.index) \(.name
 	"0 Fake H100 1 37 false, 1 Fake GPU null 0 false"
 is "what is executed sees its GPU alone" "$(gpu run --gpu 0 -- sh -c 'echo $CUDA_VISIBLE_DEVICES')" GPU-11111111-0000
 eventually 10 no_workers
+is "it gets two cores and one for its GPU" "$(gpu run --gpu 1 -- nproc)" 3
+eventually 10 no_workers
+is "... as far as that GPU's part of its node goes" "$(gpu run --gpu 0 -- nproc)" 2
+eventually 10 no_workers
 is "a part of a GPU without MPS is refused" "$(code_of "$agentcg" gpu run --gpu 0 --mps-share 40 -- true)" 125
 like "... and why" "$(cat "$work/code.err")" "mps-control is not installed"
 nothing "... and leaves nothing" untouched

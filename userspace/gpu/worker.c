@@ -529,6 +529,16 @@ static struct worker *alloc_worker(struct manager *m, const char *name)
 	return w;
 }
 
+/* Those that share a node's cores. */
+static unsigned int gpus_at(const struct gpus *g, int node)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; node >= 0 && i < g->nr; i++)
+		n += agentcg_topology_pci_node(AGENTCG_SYSFS, g->list[i].pci) == node;
+	return n;
+}
+
 static void take_wish(struct worker *w, const struct worker_wish *wish)
 {
 	w->role = wish->role;
@@ -542,7 +552,10 @@ static void take_wish(struct worker *w, const struct worker_wish *wish)
 	strcpy(w->url, wish->url);
 	memcpy(w->gpus, wish->gpus, sizeof(w->gpus));
 	w->nr_gpus = wish->nr_gpus;
-	w->wish = (struct place_wish){ .cores = wish->cores, .node = wish->node, .priority = wish->priority };
+	w->wish = (struct place_wish){
+		.cores = wish->cores, .node = wish->node, .priority = wish->priority,
+		.gpus = wish->nr_gpus, .gpus_at_node = gpus_at(&w->m->workers->gpus, wish->node),
+	};
 }
 
 /* The group, with its record: from here on another daemon can give back what this one did. */

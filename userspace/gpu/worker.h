@@ -111,7 +111,7 @@ struct worker_wish {
 	char name[AGENTCG_WORKER_NAME_MAX + 1];		/* "": made of @command */
 	enum worker_role role;
 	uint32_t priority;
-	unsigned int cores;		/* 0: by its GPUs */
+	unsigned int cores;		/* 0: by its GPUs, see place.h */
 	uint64_t memory, huge_pages;	/* bytes; 0: what it uses, none */
 	unsigned int mps_share;
 	char url[AGENTCG_WORKER_URL_MAX];
