@@ -64,7 +64,8 @@ nothing "... nothing at all" untouched
 figures=$($numa --seconds "${SECONDS_OF_FOREIGN:-10}" 2> >(grep '^#' >&1 >"$work/figures"))
 sed 's/^/# /' "$work/figures"
 at_least() { jq -e ".[\"$1\"] >= $2" <<<"$figures"; }
-check "4.2a: placed before it starts, all its pages are on its node" at_least 4.2a 100
+check "4.2a: placed before it starts, all pages that it maps are on its node when it is ready" at_least 4.2a 100
+check "... and all that its group is charged for" at_least 4.2a-charged 100
 check "4.2b: moved while it runs, 95 % are" at_least 4.2b 95
 is "4.2c: nobody else runs on its cores" "$(jq '.["4.2c"]' <<<"$figures")" 0
 is "4.2d: nothing is left of it" "$(jq '.["4.2d"]' <<<"$figures")" 0

@@ -13,6 +13,7 @@
 
 #include "cli.h"
 #include "client.h"
+#include "near.h"
 #include "util.h"
 
 static const char help[] =
@@ -188,8 +189,7 @@ static int ask(sd_varlink *link, const char *method, sd_json_variant *parameters
 
 /* ---- run ---------------------------------------------------------------- */
 
-/* The kernel's notation, "0-3,8", as a mask of longs; false: it is none. */
-static bool parse_mask(const char *text, unsigned long *mask, size_t bits)
+bool agentcg_parse_mask(const char *text, unsigned long *mask, size_t bits)
 {
 	memset(mask, 0, bits / 8);
 	while (*text) {
@@ -215,9 +215,9 @@ static void bind_myself(sd_json_variant *answer)
 	const char *cpus = agentcg_json_string(answer, "cpus") ?: "", *mems = agentcg_json_string(answer, "mems") ?: "";
 	unsigned long mask[1024 / 8 / sizeof(long)];
 
-	if (*cpus && parse_mask(cpus, mask, 1024) && syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask) < 0)
+	if (*cpus && agentcg_parse_mask(cpus, mask, 1024) && syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask) < 0)
 		agentcg_say("it may run on any CPU, not on %s alone: %s", cpus, strerror(errno));
-	if (*mems && parse_mask(mems, mask, 1024) && syscall(SYS_set_mempolicy, 2 /* MPOL_BIND */, mask, 1025) < 0)
+	if (*mems && agentcg_parse_mask(mems, mask, 1024) && syscall(SYS_set_mempolicy, 2 /* MPOL_BIND */, mask, 1025) < 0)
 		agentcg_say("its memory may come from any node, not from %s alone: %s", mems, strerror(errno));
 }
 
@@ -257,6 +257,7 @@ static int run(struct gpu_options *o, char **command)
 		bind_myself(answer);
 	if (set_environment(sd_json_variant_by_key(answer, "environment")) < 0)
 		return EXIT_LAUNCHER;
+	agentcg_near(command, agentcg_json_string(answer, "mems") ?: "");
 	execvp(command[0], command);
 	r = errno;
 	agentcg_say("%s: %s", command[0], r == ENOENT ? "not found" : strerror(r));

@@ -327,12 +327,12 @@ static bool has_begun(const struct worker *w)
 }
 
 /*
- * Files that it maps, weights too, may have been read before, to another node: while it
- * loads they are fetched some times.  After that its engine has what it needs.
+ * Files that it maps may have been read before, to another node.  `agentcg gpu run` has fetched those that its command names
+ * (cli/near.h); those that it loads later are fetched at once and some times more, while it loads.  After that its engine has what it needs.
  */
 static void sweep(struct worker *w)
 {
-	static const uint64_t after[] = { 1, 15, 60, 300 };	/* seconds */
+	static const uint64_t after[] = { 0, 1, 3, 8, 15, 30, 60, 120, 300 };	/* seconds */
 	uint64_t age = now_usec(CLOCK_MONOTONIC) - w->began_usec;
 
 	if (w->mover || w->swept == ARRAY_SIZE(after) || age < after[w->swept] * USEC_PER_SEC)
