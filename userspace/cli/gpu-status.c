@@ -130,10 +130,17 @@ static void print_workers(sd_json_variant *answer)
 	agentcg_table_done(&t);
 	for (size_t i = 0; i < n; i++) {
 		sd_json_variant *w = element(answer, "workers", i);
-		const char *reason = agentcg_json_string(w, "reason");
+		const char *reason = agentcg_json_string(w, "reason"), *checkpoint = agentcg_json_string(w, "checkpoint") ?: "none";
 
-		printf("%s: %s%s%s\n", agentcg_json_string(w, "name"), agentcg_json_string(w, "placement") ?: "", reason ? "; " : "",
+		printf("%s: %s%s%s", agentcg_json_string(w, "name"), agentcg_json_string(w, "placement") ?: "", reason ? "; " : "",
 		       reason ?: "");
+		if (agentcg_json_has(w, "mpsShare"))
+			printf("; %" PRIu64 "%% of its GPU by MPS", agentcg_json_u64(w, "mpsShare"));
+		if (streq(checkpoint, "failed"))
+			printf("; %s", agentcg_json_string(w, "checkpointReason") ?: "its GPU memory cannot be moved");
+		else if (!streq(checkpoint, "none"))
+			printf("; its GPU memory is %s", streq(checkpoint, "saved") ? "on the host" : "on its way");
+		putchar('\n');
 	}
 }
 

@@ -292,12 +292,43 @@ static int build_environment(struct worker *w, sd_json_variant **list, char *why
 	return r;
 }
 
+/* Whoever waits for its environment. */
+struct worker_start {
+	sd_varlink *link;
+	struct notes notes;
+};
+
+void agentcg_worker_start_free(struct worker_start *s)
+{
+	if (!s)
+		return;
+	(void)reply_why(s->link, -ECANCELED, "the worker was ended before it began");
+	sd_varlink_unref(s->link);
+	free(s);
+}
+
+/* Notes point into themselves. */
+static int reply_later(sd_varlink *link, struct worker *w, const struct notes *notes)
+{
+	w->start = calloc(1, sizeof(*w->start));
+	if (!w->start) {
+		(void)agentcg_worker_end(w, NULL);
+		return -ENOMEM;
+	}
+	w->start->link = sd_varlink_ref(link);
+	for (size_t i = 0; i < notes->n; i++)
+		agentcg_note(&w->start->notes, "%s", notes->list[i]);
+	return 0;
+}
+
 static int reply_started(sd_varlink *link, struct workers *ws, struct worker *w, struct notes *notes)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *environment = NULL;
 	char cpus[AGENTCG_CPUS_TEXT_MAX], mems[AGENTCG_CPUS_TEXT_MAX], why[AGENTCG_WHY_MAX] = "";
 	int r = build_environment(w, &environment, why);
 
+	if (r == -EINPROGRESS)
+		return reply_later(link, w, notes);
 	if (r < 0) {
 		(void)agentcg_worker_end(w, NULL);
 		return reply_why(link, r, why);
@@ -311,6 +342,26 @@ static int reply_started(sd_varlink *link, struct workers *ws, struct worker *w,
 		SD_JSON_BUILD_PAIR_BOOLEAN("bindYourself", w->fd < 0 || !ws->slice.can_cpuset),
 		SD_JSON_BUILD_PAIR_STRING("placement", w->place.why),
 		SD_JSON_BUILD_PAIR_STRV("notes", notes->list));
+}
+
+void agentcg_worker_prepared(struct worker *w, int error, const char *why)
+{
+	struct worker_start *s = TAKE_PTR(w->start);
+	int r;
+
+	if (!s)
+		return;
+	w->began_usec = now_usec(CLOCK_MONOTONIC);
+	if (error < 0) {
+		(void)agentcg_worker_end(w, NULL);
+		r = reply_why(s->link, error, why);
+	} else {
+		r = reply_started(s->link, w->m->workers, w, &s->notes);
+	}
+	if (r < 0)
+		(void)sd_varlink_error_errno(s->link, r);
+	sd_varlink_unref(s->link);
+	free(s);
 }
 
 /* A name for the command: of the engine, if it is one. */

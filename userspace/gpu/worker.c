@@ -71,7 +71,7 @@ void agentcg_worker_name(struct manager *m, const char *command, char name[AGENT
 
 /* ---- its processes ------------------------------------------------------ */
 
-static int read_processes(const struct worker *w, struct tree *ret)
+int agentcg_worker_processes(const struct worker *w, struct tree *ret)
 {
 	_cleanup_free_ char *text = NULL;
 	char *save = NULL;
@@ -120,7 +120,7 @@ static int move_all(struct worker *w, int to)
 	int r = t ? 0 : -ENOMEM;
 
 	for (int look = 0; !r && look < 4; look++) {
-		r = read_processes(w, t);
+		r = agentcg_worker_processes(w, t);
 		if (r < 0 || !t->nr)
 			break;
 		for (size_t i = 0; !r && i < t->nr; i++) {
@@ -177,7 +177,7 @@ static int move_memory(struct worker *w, const struct cpus *mems)
 
 	w->mover = agentcg_mover_free(w->mover);
 	if (!r && !group)
-		r = read_processes(w, t);
+		r = agentcg_worker_processes(w, t);
 	if (!r)
 		r = agentcg_mover_start(w->m->event, group ? w->fd : -1, t->pids, t->nr, mems, on_moved, w, &w->mover);
 	free(t);
@@ -188,7 +188,7 @@ static int move_memory(struct worker *w, const struct cpus *mems)
 static int bind_processes(struct worker *w, const struct cpus *cpus)
 {
 	struct tree *t = malloc(sizeof(*t));
-	int r = t ? read_processes(w, t) : -ENOMEM;
+	int r = t ? agentcg_worker_processes(w, t) : -ENOMEM;
 
 	for (size_t i = 0; !r && i < t->nr; i++) {
 		r = agentcg_bind_threads(t->pids[i], cpus);
@@ -311,7 +311,7 @@ static bool find_engine(struct worker *w)
 	struct tree *t = malloc(sizeof(*t));
 	bool found = false;
 
-	if (t && read_processes(w, t) >= 0)
+	if (t && agentcg_worker_processes(w, t) >= 0)
 		for (size_t i = 0; !found && i < t->nr; i++)
 			found = guess_engine(w, t->pids[i]);
 	free(t);
@@ -321,7 +321,7 @@ static bool find_engine(struct worker *w)
 /* It executes something else than when it asked; or has had time to, should that be the same program. */
 static bool has_begun(const struct worker *w)
 {
-	uint64_t program = program_of(w->pid);
+	uint64_t program = w->start ? 0 : program_of(w->pid);
 
 	return program && (program != w->launcher || now_usec(CLOCK_MONOTONIC) - w->began_usec > BEGIN_USEC);
 }
@@ -348,7 +348,7 @@ static void measure_pinned(struct worker *w)
 	struct tree *t = malloc(sizeof(*t));
 	struct pinned sum = {};
 
-	if (t && now >= w->pinned_due && read_processes(w, t) >= 0) {
+	if (t && now >= w->pinned_due && agentcg_worker_processes(w, t) >= 0) {
 		for (size_t i = 0; i < t->nr; i++)
 			(void)agentcg_pinned_read("/proc", t->pids[i], false, &sum);
 		w->pinned = agentcg_pinned_total(&sum);
@@ -487,7 +487,7 @@ int agentcg_worker_kill(struct worker *w, char *why)
 	if (!r && w->fd >= 0)
 		r = agentcg_cgroup_kill(w->fd);
 	else if (!r)
-		r = read_processes(w, t);
+		r = agentcg_worker_processes(w, t);
 	for (size_t i = 0; !r && w->fd < 0 && i < t->nr; i++)
 		(void)kill(t->pids[i], SIGKILL);
 	free(t);
@@ -501,6 +501,7 @@ struct worker *agentcg_worker_free(struct worker *w)
 	if (!w)
 		return NULL;
 	end_parts(w);
+	agentcg_worker_start_free(w->start);
 	sd_event_source_disable_unref(w->killed);
 	sd_event_source_disable_unref(w->events);
 	agentcg_mover_free(w->mover);

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "manager.h"
 #include "mps.h"
+#include "mps-part.h"
 #include "yield-pool.h"
 
 /* Threads, usage and CPUs tell nobody when they change. */
@@ -313,8 +314,7 @@ void agentcg_workers_remove(struct workers *ws, struct worker *w)
 		if (ws->list[i] != w)
 			ws->list[n++] = ws->list[i];
 	ws->nr = n;
-	if (w->mps_share)
-		agentcg_mps_sweep(ws->m);
+	agentcg_mps_part_removed(ws, w);
 }
 
 struct worker *agentcg_workers_of(struct workers *ws, pid_t pid)
@@ -391,6 +391,8 @@ int agentcg_workers_open(struct manager *m)
 	m->workers = ws;
 	r = agentcg_yield_pool_open(m);
 	if (!r)
+		r = agentcg_mps_part_open(ws);
+	if (!r)
 		r = open_slice(ws);
 	if (!r)
 		r = agentcg_topology_read(AGENTCG_SYSFS, &ws->topology);
@@ -402,7 +404,7 @@ int agentcg_workers_open(struct manager *m)
 	}
 	if (agentcg_slice_adopt(&ws->slice) >= 0)
 		adopt(ws);
-	agentcg_mps_sweep(m);
+	agentcg_mps_part_adopted(ws);
 	return 0;
 }
 
@@ -427,6 +429,7 @@ struct workers *agentcg_workers_free(struct workers *ws)
 	sd_event_source_disable_unref(ws->nvml_source);
 	while (ws->nr)
 		agentcg_worker_free(ws->list[--ws->nr]);
+	ws->mps = agentcg_mps_free(ws->mps);
 	ws->m->yield = agentcg_yield_pool_free(ws->m->yield);
 	agentcg_nvml_close(ws->nvml);
 	agentcg_topology_done(&ws->topology);
