@@ -189,6 +189,21 @@ like "another process on the GPU is told" "$(sleep 1.1; gpu status)" "GPU 0: pro
 is "... the worker's is none" "$(workers '[.gpus[0].others[].pid] | join(" ")')" "$other"
 kill $other
 
+# ---- what limits it: a libcuda that is a fake, too, on which it waits for most of the time
+"$agentcg" gpu run --name launches --gpu 0 --cpus 1 -- "$out/tests/gpu/launcher" waits 600 2000 750 200000 >"$work/launches.out" 2>&1 &
+launcher=$!
+bound() { [ "$(workers '.workers[] | select(.name == "launches") | .launches.boundBy')" = "$1" ]; }
+gpus "busy 97"
+check "a worker that waits for a busy GPU is bound by it" eventually 60 bound gpu
+gpus "busy 20"
+check "... for one that is idle it waits in vain" eventually 20 bound unknown
+gpus "error nvmlDeviceGetUtilizationRates 3"
+check "... where nobody knows, the waiting counts" eventually 20 bound gpu
+is "... and the status says that it is not known" "$(workers '.gpus[0].busy')" null
+kill $launcher
+one_left() { [ "$(workers '.workers | length')" = 1 ]; }
+eventually 10 one_left
+
 gpus "error * 15"
 check "the GPU is lost: so says its worker" eventually 15 state first gpu_lost
 like "... and why" "$(gpu status)" "first: .*; GPU GPU-11111111-0000 is lost: .+"

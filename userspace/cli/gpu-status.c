@@ -52,7 +52,10 @@ static void print_gpus(sd_json_variant *answer)
 		else
 			agentcg_table_add(&t, "-");
 		agentcg_table_add(&t, "%s of %s", SIZE(agentcg_json_u64(g, "memoryUsed")), SIZE(agentcg_json_u64(g, "memoryTotal")));
-		agentcg_table_add(&t, "%" PRIu64 "%%", agentcg_json_u64(g, "busy"));
+		if (agentcg_json_has(g, "busy"))
+			agentcg_table_add(&t, "%" PRIu64 "%%", agentcg_json_u64(g, "busy"));
+		else
+			agentcg_table_add(&t, "-");
 		agentcg_table_add(&t, "%s", is_true(g, "lost") ? "lost" : "ok");
 	}
 	agentcg_table_print(&t, stdout);

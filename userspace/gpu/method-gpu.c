@@ -651,7 +651,7 @@ static int append_gpu(struct workers *ws, const struct gpu *g, sd_json_variant *
 		SD_JSON_BUILD_PAIR_CONDITION(node >= 0, "node", SD_JSON_BUILD_INTEGER(node)),
 		SD_JSON_BUILD_PAIR_UNSIGNED("memoryTotal", g->memory_total),
 		SD_JSON_BUILD_PAIR_UNSIGNED("memoryUsed", g->memory_used),
-		SD_JSON_BUILD_PAIR_UNSIGNED("busy", g->busy),
+		SD_JSON_BUILD_PAIR_CONDITION(g->busy >= 0, "busy", SD_JSON_BUILD_INTEGER(g->busy)),
 		SD_JSON_BUILD_PAIR_BOOLEAN("lost", g->state == GPU_LOST),
 		SD_JSON_BUILD_PAIR_VARIANT("workers", workers),
 		SD_JSON_BUILD_PAIR_VARIANT("others", others));

@@ -167,7 +167,7 @@ static void set_lost(struct gpu *g, const struct gpu *before, const char *error)
 	}
 	g->state = GPU_LOST;
 	g->memory_used = 0;
-	g->busy = 0;
+	g->busy = -1;
 	g->nr_processes = 0;
 	snprintf(g->error, sizeof(g->error), "%s", error);
 }
@@ -229,7 +229,7 @@ static void read_state(struct nvml *n, struct nvml_device *d, struct gpu *g)
 		g->memory_used = memory.used;
 	}
 	if (ask(n, g, CALL(n, utilization, d, &busy)))	/* not with MIG */
-		g->busy = busy.gpu;
+		g->busy = (int)min_u64(busy.gpu, 100);
 	if (ask(n, g, CALL(n, memory_node, d, &node)))
 		g->memory_node = (int)node;
 	for (int kind = 0; kind < 3 && g->state == GPU_OK; kind++)
@@ -244,7 +244,7 @@ static void read_gpu(struct nvml *n, unsigned int index, struct gpu *g)
 	struct nvml_device *d = NULL;
 	int r;
 
-	*g = (struct gpu){ .index = index, .memory_node = -1 };
+	*g = (struct gpu){ .index = index, .memory_node = -1, .busy = -1 };
 	r = CALL(n, device, index, &d);
 	if (r == NVML_OK)
 		r = CALL(n, uuid, d, uuid, sizeof(uuid));

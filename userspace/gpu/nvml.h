@@ -39,7 +39,7 @@ struct gpu {
 	char error[80];		/* why it is lost */
 	uint64_t memory_total;	/* bytes */
 	uint64_t memory_used;
-	unsigned int busy;	/* percent of the last sampling period in which a kernel ran */
+	int busy;		/* percent of the last sampling period in which a kernel ran; -1: not known */
 	struct gpu_process processes[AGENTCG_GPU_PIDS_MAX];	/* that compute, also by MPS, or draw */
 	unsigned int nr_processes;
 };

@@ -6,6 +6,7 @@
 
 #include "bind.h"
 #include "cgroup.h"
+#include "launch-part.h"
 #include "log.h"
 #include "manager.h"
 #include "mps.h"
@@ -63,6 +64,20 @@ static void check_gpus(struct workers *ws, struct worker *w)
 		agentcg_worker_set_state(w, WORKER_RUNNING, NULL);
 }
 
+/* The busiest of its GPUs. */
+static void tell_busy(const struct workers *ws, struct worker *w)
+{
+	int busy = -1;
+
+	for (unsigned int i = 0; i < w->nr_gpus; i++) {
+		const struct gpu *g = agentcg_gpus_find(&ws->gpus, w->gpus[i]);
+
+		if (g && g->busy > busy)
+			busy = g->busy;
+	}
+	agentcg_launch_set_busy(w, busy);
+}
+
 static void answer(struct worker_asker *a)
 {
 	for (struct worker_asker **p = &a->ws->askers; *p; p = &(*p)->next)
@@ -86,9 +101,11 @@ static int on_nvml(sd_event_source *source, int fd, uint32_t revents, void *user
 	struct workers *ws = userdata;
 
 	agentcg_nvml_get(ws->nvml, &ws->gpus);
-	for (unsigned int i = 0; i < ws->nr; i++)
+	for (unsigned int i = 0; i < ws->nr; i++) {
 		if (ws->list[i]->state != WORKER_STARTING)
 			check_gpus(ws, ws->list[i]);
+		tell_busy(ws, ws->list[i]);
+	}
 	while (ws->askers)
 		answer(ws->askers);
 	return 0;
