@@ -28,6 +28,9 @@
 /* From the answer to exec. */
 #define BEGIN_USEC	(5 * USEC_PER_SEC)
 
+/* Of a process, that is looked at. */
+#define ENVIRONMENT_MAX	(256 * 1024)
+
 /* How often pinned memory is counted: some ms for each process. */
 #define PINNED_USEC	(10 * USEC_PER_SEC)
 
@@ -279,12 +282,27 @@ void agentcg_worker_set_state(struct worker *w, enum worker_state state, const c
 
 /* ---- engine ------------------------------------------------------------- */
 
+/* As it was executed with; the kernel gives a page at a time. */
+static ssize_t read_environment(pid_t pid, char text[ENVIRONMENT_MAX])
+{
+	_cleanup_close_ int fd = -1;
+	ssize_t n, size = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && size < ENVIRONMENT_MAX && (n = read(fd, text + size, (size_t)(ENVIRONMENT_MAX - size))) > 0)
+		size += n;
+	return size;
+}
+
 static bool guess_engine(struct worker *w, pid_t pid)
 {
 	struct engine_guess guess = {};
+	_cleanup_free_ char *environment = malloc(ENVIRONMENT_MAX);
 	char args[4096], title[32] = "", path[64];
 	_cleanup_close_ int fd = -1, comm = -1;
-	ssize_t n;
+	ssize_t n, size;
 
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -296,7 +314,8 @@ static bool guess_engine(struct worker *w, pid_t pid)
 	comm = open(path, O_RDONLY | O_CLOEXEC);
 	if (comm >= 0 && read(comm, title, sizeof(title) - 1) > 0)
 		title[strcspn(title, "\n")] = 0;
-	agentcg_engine_guess(args, (size_t)n, title, &guess);
+	size = environment ? read_environment(pid, environment) : 0;
+	agentcg_engine_guess_all(args, (size_t)n, title, environment ?: "", (size_t)size, &guess);
 	if (guess.kind == ENGINE_UNKNOWN || guess.helper)
 		return false;
 	w->engine = guess.kind;
