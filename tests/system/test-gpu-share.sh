@@ -211,4 +211,25 @@ sleep 6
 is "... and is left alone from then on" "$(of sorry checkpoint) $(cat "$work/cuda/$pid")" "failed running"
 kill $pid
 check "it ends" eventually 20 no_workers
+
+# ---- a GPU that its owner has divided (MIG)
+gpus "mig" "instance MIG-33333333-0000" "name Fake 1g.2gb" "instance MIG-44444444-0000"
+divided() { [ "$(workers '[.gpus[] | select(.instance != null) | .uuid] | join(" ")')" = "MIG-33333333-0000 MIG-44444444-0000" ]; }
+check "instances are seen" eventually 10 divided
+like "... which people see, too" "$(gpu status)" "^ *0/1  Fake GPU MIG"
+like "... and that their GPU is divided" "$(gpu status)" "^ *0  Fake GPU .* divided \(MIG\)"
+like "the GPU itself is given to nobody" "$(code_of "$agentcg" gpu run --gpu 0 -- true; cat "$work/code.err")" \
+	"GPU 0 is in MIG mode: say which of its instances, with --gpu one of 0/0 0/1"
+is "an instance is, by its UUID" "$(gpu run --gpu MIG-4444 -- sh -c 'echo $CUDA_VISIBLE_DEVICES')" MIG-44444444-0000
+is "... or its number" "$(gpu run --gpu 0/0 -- sh -c 'echo $CUDA_VISIBLE_DEVICES')" MIG-33333333-0000
+is "all GPUs are those that are not divided" "$(gpu run -- sh -c 'echo $CUDA_VISIBLE_DEVICES')" $second
+worker part --gpu 0/1 --mps-share 50
+check "one is shared by MPS as a GPU is" eventually 20 begun part
+like "... by a control daemon of its own" "$(calls | tail -n 1)" "^-d MIG-44444444-0000 /run/agentcg/mps-MIG-44444444-0000/pipe"
+like "... which its worker is told" "$(variables part)" "CUDA_MPS_PIPE_DIRECTORY=/run/agentcg/mps-MIG-44444444-0000/pipe CUDA_VISIBLE_DEVICES=MIG-44444444-0000"
+like "people see where it is" "$(gpu status)" "^ *0/1 +part "
+gpus "mig" "instance MIG-33333333-0000"
+check "its instance is taken away: so says the worker" eventually 15 of_is part state gpu_lost
+gpu end --kill part
+check "it ends" eventually 20 no_workers
 done_testing

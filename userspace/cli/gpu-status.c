@@ -31,10 +31,21 @@ static sd_json_variant *element(sd_json_variant *v, const char *key, size_t i)
 	return sd_json_variant_by_index(sd_json_variant_by_key(v, key), i);
 }
 
+/* As --gpu takes it. */
+static const char *name_of(sd_json_variant *gpu, char buf[48])
+{
+	if (agentcg_json_has(gpu, "instance"))
+		snprintf(buf, 48, "%" PRIu64 "/%" PRIu64, agentcg_json_u64(gpu, "index"), agentcg_json_u64(gpu, "instance"));
+	else
+		snprintf(buf, 48, "%" PRIu64, agentcg_json_u64(gpu, "index"));
+	return buf;
+}
+
 static void print_gpus(sd_json_variant *answer)
 {
 	struct agentcg_table t = { .columns = 6 };
 	size_t n = elements(answer, "gpus");
+	char name[48];
 
 	if (!n) {
 		printf("no GPU: %s\n", agentcg_json_string(answer, "reason") ?: "none is there");
@@ -45,7 +56,7 @@ static void print_gpus(sd_json_variant *answer)
 	for (size_t i = 0; i < n; i++) {
 		sd_json_variant *g = element(answer, "gpus", i);
 
-		agentcg_table_add(&t, "%" PRIu64, agentcg_json_u64(g, "index"));
+		agentcg_table_add(&t, "%s", name_of(g, name));
 		agentcg_table_add(&t, "%s", agentcg_json_string(g, "name") ?: "");
 		if (agentcg_json_has(g, "node"))
 			agentcg_table_add(&t, "%" PRIu64, agentcg_json_u64(g, "node"));
@@ -56,7 +67,7 @@ static void print_gpus(sd_json_variant *answer)
 			agentcg_table_add(&t, "%" PRIu64 "%%", agentcg_json_u64(g, "busy"));
 		else
 			agentcg_table_add(&t, "-");
-		agentcg_table_add(&t, "%s", is_true(g, "lost") ? "lost" : "ok");
+		agentcg_table_add(&t, "%s", is_true(g, "lost") ? "lost" : is_true(g, "mig") ? "divided (MIG)" : "ok");
 	}
 	agentcg_table_print(&t, stdout);
 	agentcg_table_done(&t);
@@ -65,6 +76,7 @@ static void print_gpus(sd_json_variant *answer)
 /* The numbers of its GPUs, as in the first table. */
 static void gpus_of(sd_json_variant *answer, sd_json_variant *worker, char *buf, size_t size)
 {
+	char name[48];
 	size_t n = 0;
 
 	*buf = 0;
@@ -75,7 +87,7 @@ static void gpus_of(sd_json_variant *answer, sd_json_variant *worker, char *buf,
 			sd_json_variant *g = element(answer, "gpus", k);
 
 			if (streq(agentcg_json_string(g, "uuid") ?: "", uuid))
-				n += (size_t)snprintf(buf + n, size - n, "%s%" PRIu64, n ? "," : "", agentcg_json_u64(g, "index"));
+				n += (size_t)snprintf(buf + n, size - n, "%s%s", n ? "," : "", name_of(g, name));
 		}
 	}
 	if (!*buf)
@@ -156,12 +168,13 @@ static void print_rest(sd_json_variant *answer)
 			sd_json_variant *o = element(g, "others", k);
 			const char *engine = agentcg_json_string(o, "engine") ?: "unknown";
 			uint64_t pid = agentcg_json_u64(o, "pid");
+			char name[48];
 
 			if (streq(engine, "unknown"))
-				printf("GPU %" PRIu64 ": process %" PRIu64 " is no worker\n", agentcg_json_u64(g, "index"), pid);
+				printf("GPU %s: process %" PRIu64 " is no worker\n", name_of(g, name), pid);
 			else
-				printf("GPU %" PRIu64 ": process %" PRIu64 " (%s) is not placed; agentcg gpu attach %" PRIu64 "\n",
-				       agentcg_json_u64(g, "index"), pid, engine, pid);
+				printf("GPU %s: process %" PRIu64 " (%s) is not placed; agentcg gpu attach %" PRIu64 "\n",
+				       name_of(g, name), pid, engine, pid);
 		}
 	}
 	printf("tool calls have CPUs %s\n", agentcg_json_string(answer, "callCpus") ?: "");

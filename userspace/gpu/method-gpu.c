@@ -142,14 +142,35 @@ static void add_gpu(struct worker_wish *wish, const struct gpu *gpu)
 		wish->node = node;
 }
 
-/* All that there are, if none is named. */
+/* CUDA cannot use it, but its instances. */
+static int reply_divided(sd_varlink *link, const struct workers *ws, const struct gpu *gpu)
+{
+	char reason[AGENTCG_WHY_MAX], names[128] = "";
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < ws->gpus.nr && n < sizeof(names); i++)
+		if (ws->gpus.list[i].is_instance && ws->gpus.list[i].index == gpu->index && ws->gpus.list[i].state == GPU_OK)
+			n += (size_t)snprintf(names + n, sizeof(names) - n, " %u/%u", gpu->index, ws->gpus.list[i].instance);
+	if (n)
+		agentcg_why(0, reason, "GPU %u is in MIG mode: say which of its instances, with --gpu one of%s", gpu->index, names);
+	else
+		agentcg_why(0, reason, "GPU %u is in MIG mode and has no instances; its owner makes some, or ends that mode", gpu->index);
+	return sd_varlink_errorbo(link, AGENTCG_GPU_ERROR("CannotPlace"), SD_JSON_BUILD_PAIR_STRING("reason", reason));
+}
+
+/* All that there are, if none is named; not instances, of which a process can use one. */
 static bool read_gpus(sd_varlink *link, struct workers *ws, sd_json_variant *names, struct worker_wish *wish, int *ret)
 {
 	size_t n = is_given(names) ? sd_json_variant_elements(names) : 0;
 
 	wish->node = AGENTCG_NODE_UNKNOWN;
 	for (unsigned int i = 0; !is_given(names) && i < ws->gpus.nr; i++)
-		add_gpu(wish, &ws->gpus.list[i]);
+		if (!ws->gpus.list[i].mig && !ws->gpus.list[i].is_instance)
+			add_gpu(wish, &ws->gpus.list[i]);
+	if (!is_given(names) && ws->gpus.nr && !wish->nr_gpus) {
+		*ret = reply_divided(link, ws, &ws->gpus.list[0]);
+		return false;
+	}
 	for (size_t i = 0; i < n; i++) {
 		sd_json_variant *v = sd_json_variant_by_index(names, i);
 		const char *name = sd_json_variant_is_string(v) ? sd_json_variant_string(v) : "";
@@ -162,6 +183,10 @@ static bool read_gpus(sd_varlink *link, struct workers *ws, sd_json_variant *nam
 		if (gpu->state == GPU_LOST) {
 			*ret = sd_varlink_errorbo(link, AGENTCG_GPU_ERROR("NoSuchGpu"), SD_JSON_BUILD_PAIR_STRING("gpu", name),
 				SD_JSON_BUILD_PAIR_STRING("reason", *gpu->error ? gpu->error : "it is lost"));
+			return false;
+		}
+		if (gpu->mig) {
+			*ret = reply_divided(link, ws, gpu);
 			return false;
 		}
 		add_gpu(wish, gpu);
@@ -645,6 +670,8 @@ static int append_gpu(struct workers *ws, const struct gpu *g, sd_json_variant *
 		return r;
 	return sd_json_variant_append_arraybo(list,
 		SD_JSON_BUILD_PAIR_UNSIGNED("index", g->index),
+		SD_JSON_BUILD_PAIR_CONDITION(g->is_instance, "instance", SD_JSON_BUILD_UNSIGNED(g->instance)),
+		SD_JSON_BUILD_PAIR_BOOLEAN("mig", g->mig),
 		SD_JSON_BUILD_PAIR_STRING("uuid", g->uuid),
 		SD_JSON_BUILD_PAIR_STRING("name", g->name),
 		SD_JSON_BUILD_PAIR_STRING("pci", g->pci),

@@ -555,7 +555,7 @@ static unsigned int gpus_at(const struct gpus *g, int node)
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; node >= 0 && i < g->nr; i++)
-		n += agentcg_topology_pci_node(AGENTCG_SYSFS, g->list[i].pci) == node;
+		n += !g->list[i].mig && agentcg_topology_pci_node(AGENTCG_SYSFS, g->list[i].pci) == node;
 	return n;
 }
 
