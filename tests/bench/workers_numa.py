@@ -69,11 +69,24 @@ def pages(pid):
     return nodes
 
 
-def on_nodes(pid, mems):
-    """Percent of its pages that are on these nodes."""
-    found = pages(pid)
+def charged(group):
+    """How many pages a group is charged for on each node, of memory that processes or the page cache have."""
+    nodes = {}
+    for line in read(f"{CGROUP}/{group}/memory.numa_stat").splitlines():
+        if line.split()[0] in ("anon", "file"):
+            for node, n in re.findall(r"\bN(\d+)=(\d+)", line):
+                nodes[int(node)] = nodes.get(int(node), 0) + int(n) // 4096
+    return nodes
+
+
+def percent(found, mems):
+    """Of these pages, those that are on these nodes."""
     total = sum(found.values())
     return 100 * sum(n for node, n in found.items() if node in mems) / total if total else 0
+
+
+def on_nodes(pid, mems):
+    return percent(pages(pid), mems)
 
 
 # ---- threads
@@ -194,12 +207,11 @@ def measure_placed(seconds, tell=print):
     before = snapshot()
     others = hogs(6)
     process = start("placed", "--cpus", "1", "--huge-pages", "8Mi", command=(PAGES, "96", "1", file))
+    mapped = pages(process.pid)     # at once: later it has been swept
+    own = charged(f"{SLICE}/worker-placed")
     w = worker("placed")
     cpus, mems = parse_set(w["cpus"]), parse_set(w["mems"])
-    at_once = on_nodes(process.pid, mems)
-    eventually(20, lambda: on_nodes(process.pid, mems) >= 100)
-    share = on_nodes(process.pid, mems)
-    tell(f"# placed on CPUs {w['cpus']}, node {w['mems']}: {pages(process.pid)}; {at_once:.1f} % when it was ready")
+    tell(f"# placed on CPUs {w['cpus']}, node {w['mems']}; when it was ready it mapped {mapped}, its group was charged for {own}")
     strangers = foreign(cpus, seconds) + groups_on(cpus)
     for one in strangers:
         tell(f"# foreign: {one}")
@@ -212,7 +224,7 @@ def measure_placed(seconds, tell=print):
     left = differences(before, snapshot())
     for one in left:
         tell(f"# left: {one}")
-    return {"4.2a": share, "4.2c": len(strangers), "4.2d": len(left)}
+    return {"4.2a": percent(mapped, mems), "4.2a-charged": percent(own, mems), "4.2c": len(strangers), "4.2d": len(left)}
 
 
 def measure_moved(tell=print):

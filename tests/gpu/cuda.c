@@ -4,11 +4,16 @@
  * instructions, and of each launch it is written down when its thread was woken (as its
  * waker says) and when it came.  A breakpoint at the function's first byte shows
  * whether the probe saw that launch.
+ *
+ * Of checkpoints it knows what is in the folder AGENTCG_FAKE_CUDA: a process uses CUDA if a file there has its PID as name and its state as text
+ * (running, locked, checkpointed, failed). A file "fail" there has the name of a function that fails; "slow": checkpoints take a second.
  */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cuda.h"
 
@@ -77,6 +82,91 @@ API int cuGraphLaunch(void)
 API int cuStreamSynchronize(void)
 {
 	return spend(load.wait);
+}
+
+/* ---- checkpoints --------------------------------------------------------- */
+
+#define INVALID_VALUE	1
+#define NO_DEVICE	100
+#define ILLEGAL_STATE	401
+
+static const char *const states[] = { "running", "locked", "checkpointed", "failed" };
+
+static int read_word(const char *name, char word[64])
+{
+	char path[256];
+	FILE *f;
+	int n;
+
+	snprintf(path, sizeof(path), "%s/%s", getenv("AGENTCG_FAKE_CUDA") ?: "", name);
+	f = fopen(path, "re");
+	n = f ? fscanf(f, "%63s", word) : 0;
+	if (f)
+		fclose(f);
+	return n == 1;
+}
+
+static int state_of(int pid)
+{
+	char name[16], word[64];
+
+	snprintf(name, sizeof(name), "%d", pid);
+	for (int i = 0; read_word(name, word) && i < 4; i++)
+		if (!strcmp(word, states[i]))
+			return i;
+	return -1;
+}
+
+static int step(const char *function, int pid, int from, int to)
+{
+	char path[256], word[64];
+	FILE *f;
+
+	if (read_word("fail", word) && !strcmp(word, function))
+		return ILLEGAL_STATE;
+	if (state_of(pid) != from)
+		return state_of(pid) < 0 ? INVALID_VALUE : ILLEGAL_STATE;
+	snprintf(path, sizeof(path), "%s/%d", getenv("AGENTCG_FAKE_CUDA"), pid);
+	f = fopen(path, "we");
+	if (!f)
+		return INVALID_VALUE;
+	fprintf(f, "%s\n", states[to]);
+	return fclose(f) ? INVALID_VALUE : 0;
+}
+
+API int cuInit(unsigned int flags)
+{
+	return flags || !getenv("AGENTCG_FAKE_CUDA") ? NO_DEVICE : 0;
+}
+
+API int cuCheckpointProcessGetState(int pid, int *state)
+{
+	*state = state_of(pid);
+	return *state < 0 ? INVALID_VALUE : 0;
+}
+
+API int cuCheckpointProcessLock(int pid, void *args)
+{
+	return step(__func__, pid, 0, 1);
+}
+
+API int cuCheckpointProcessCheckpoint(int pid, void *args)
+{
+	char word[64];
+
+	if (read_word("slow", word))
+		sleep(1);
+	return step(__func__, pid, 1, 2);
+}
+
+API int cuCheckpointProcessRestore(int pid, void *args)
+{
+	return step(__func__, pid, 2, 1);
+}
+
+API int cuCheckpointProcessUnlock(int pid, void *args)
+{
+	return step(__func__, pid, 1, 0);
 }
 
 /* ---- its own clock ------------------------------------------------------- */

@@ -15,7 +15,8 @@
 
 #include "nvml-abi.h"
 
-#define GPUS_MAX	40
+#define GPUS_MAX	100
+#define INSTANCES_MAX	20
 #define PROCESSES_MAX	400
 #define RULES_MAX	64
 #define POLL_USEC	20000
@@ -32,6 +33,8 @@ struct gpu {
 	unsigned long long total, used;
 	unsigned int busy;
 	int node;
+	bool mig;
+	int parent;			/* of an instance */
 	struct process processes[PROCESSES_MAX];
 	unsigned int nr_processes;
 };
@@ -46,11 +49,24 @@ struct rule {
 static struct {
 	struct gpu gpus[GPUS_MAX];
 	unsigned int nr;
+	struct gpu instances[INSTANCES_MAX];
+	unsigned int nr_instances;
 	struct rule rules[RULES_MAX];
 	unsigned int nr_rules;
 } scene;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Instances come after all GPUs there may be. */
+static struct gpu *at(int i)
+{
+	return i < GPUS_MAX ? &scene.gpus[i] : &scene.instances[i - GPUS_MAX];
+}
+
+static int number_of(const struct gpu *g)
+{
+	return g >= scene.gpus && g < scene.gpus + GPUS_MAX ? (int)(g - scene.gpus) : (int)(g - scene.instances) + GPUS_MAX;
+}
 
 static void read_process(const char *line, struct gpu *g)
 {
@@ -77,7 +93,7 @@ static void read_line(char *line, struct gpu *g)
 
 		if (scene.nr_rules < RULES_MAX && sscanf(line, "%63s %lf", r->function, &r->value) == 2) {
 			r->hang = key[0] == 'h';
-			r->gpu = g ? (int)(g - scene.gpus) : -1;
+			r->gpu = g ? number_of(g) : -1;
 			scene.nr_rules++;
 		}
 		return;
@@ -92,6 +108,8 @@ static void read_line(char *line, struct gpu *g)
 		read = sscanf(line, "%llu %llu", &g->total, &g->used);
 	else if (!strcmp(key, "busy"))
 		g->busy = strtoul(line, NULL, 10);
+	else if (!strcmp(key, "mig"))
+		g->mig = true;
 	else if (!strcmp(key, "node"))
 		g->node = (int)strtol(line, NULL, 10);
 	else if (!strcmp(key, "process"))
@@ -109,6 +127,7 @@ static bool read_scene(void)
 	char line[256];
 
 	scene.nr = 0;
+	scene.nr_instances = 0;
 	scene.nr_rules = 0;
 	if (!f)
 		return false;
@@ -118,6 +137,10 @@ static bool read_scene(void)
 			g = &scene.gpus[scene.nr++];
 			*g = (struct gpu){ .name = "Fake GPU", .total = 16ULL << 30, .node = -1 };
 			snprintf(g->uuid, sizeof(g->uuid), "%.79s", line + 4);
+		} else if (!strncmp(line, "instance ", 9) && scene.nr && scene.nr_instances < INSTANCES_MAX) {
+			g = &scene.instances[scene.nr_instances++];
+			*g = (struct gpu){ .name = "Fake GPU MIG 1g.2gb", .total = 2ULL << 30, .node = -1, .parent = (int)scene.nr - 1 };
+			snprintf(g->uuid, sizeof(g->uuid), "%.79s", line + 9);
 		} else {
 			read_line(line, g);
 		}
@@ -153,7 +176,7 @@ static int enter(const char *function, int gpu)
 		waited += POLL_USEC;
 		pthread_mutex_lock(&lock);
 	}
-	if (gpu >= (int)scene.nr)
+	if (gpu < GPUS_MAX ? gpu >= (int)scene.nr : gpu >= GPUS_MAX + (int)scene.nr_instances)
 		return NVML_IS_LOST;
 	return (int)rule_for(function, gpu, false);
 }
@@ -213,7 +236,7 @@ static int handle(const char *function, unsigned int index, struct nvml_device *
 static int text(const char *function, struct nvml_device *d, char *to, unsigned int size, size_t field)
 {
 	int r = enter(function, index_of(d));
-	const char *from = (const char *)&scene.gpus[index_of(d)] + field;
+	const char *from = (const char *)at(index_of(d)) + field;
 
 	if (!r && strlen(from) + 1 > size)
 		r = NVML_INSUFFICIENT_SIZE;
@@ -235,7 +258,7 @@ int nvmlDeviceGetName(struct nvml_device *d, char *to, unsigned int size)
 static int pci(const char *function, struct nvml_device *d, struct nvml_pci *ret, size_t size)
 {
 	int r = enter(function, index_of(d));
-	const struct gpu *g = &scene.gpus[index_of(d)];
+	const struct gpu *g = at(index_of(d));
 	struct nvml_pci p = { .domain = g->domain, .bus = g->bus, .device = g->device };
 
 	snprintf(p.bus_id_legacy, sizeof(p.bus_id_legacy), "%04X:%02X:%02X.0", g->domain & 0xffff, g->bus & 0xff, g->device & 0x1f);
@@ -248,7 +271,7 @@ static int pci(const char *function, struct nvml_device *d, struct nvml_pci *ret
 int nvmlDeviceGetMemoryInfo(struct nvml_device *d, struct nvml_memory *ret)
 {
 	int r = enter(__func__, index_of(d));
-	const struct gpu *g = &scene.gpus[index_of(d)];
+	const struct gpu *g = at(index_of(d));
 
 	if (!r)
 		*ret = (struct nvml_memory){ .total = g->total, .used = g->used, .free = g->total - g->used };
@@ -259,8 +282,10 @@ int nvmlDeviceGetUtilizationRates(struct nvml_device *d, struct nvml_utilization
 {
 	int r = enter(__func__, index_of(d));
 
+	if (!r && (at(index_of(d))->mig || index_of(d) >= GPUS_MAX))
+		r = NVML_NOT_SUPPORTED;
 	if (!r)
-		*ret = (struct nvml_utilization){ .gpu = scene.gpus[index_of(d)].busy };
+		*ret = (struct nvml_utilization){ .gpu = at(index_of(d))->busy };
 	return leave(r);
 }
 
@@ -268,7 +293,7 @@ int nvmlDeviceGetUtilizationRates(struct nvml_device *d, struct nvml_utilization
 static int processes(const char *function, struct nvml_device *d, char kind, unsigned int *n, void *list, bool old)
 {
 	int r = enter(function, index_of(d));
-	const struct gpu *g = &scene.gpus[index_of(d)];
+	const struct gpu *g = at(index_of(d));
 	unsigned int found = 0;
 
 	for (unsigned int i = 0; !r && i < g->nr_processes; i++) {
@@ -311,11 +336,40 @@ int nvmlDeviceGetNumaNodeId(struct nvml_device *d, unsigned int *node)
 {
 	int r = enter(__func__, index_of(d));
 
-	if (!r && scene.gpus[index_of(d)].node < 0)
+	if (!r && at(index_of(d))->node < 0)
 		r = NVML_NOT_SUPPORTED;
 	if (!r)
-		*node = (unsigned int)scene.gpus[index_of(d)].node;
+		*node = (unsigned int)at(index_of(d))->node;
 	return leave(r);
+}
+
+int nvmlDeviceGetMigMode(struct nvml_device *d, unsigned int *current, unsigned int *pending)
+{
+	int r = enter(__func__, index_of(d));
+
+	*current = at(index_of(d))->mig;
+	*pending = *current;
+	return leave(r);
+}
+
+int nvmlDeviceGetMaxMigDeviceCount(struct nvml_device *d, unsigned int *n)
+{
+	int r = enter(__func__, index_of(d));
+
+	*n = 7;
+	return leave(r);
+}
+
+/* Numbers are those of places for instances; those that are taken come first here. */
+int nvmlDeviceGetMigDeviceHandleByIndex(struct nvml_device *d, unsigned int index, struct nvml_device **ret)
+{
+	int r = enter(__func__, index_of(d)), found = -1;
+
+	for (unsigned int i = 0; !r && found < 0 && i < scene.nr_instances; i++)
+		if (scene.instances[i].parent == index_of(d) && index-- == 0)
+			found = GPUS_MAX + (int)i;
+	*ret = (struct nvml_device *)(uintptr_t)(found + 1);
+	return leave(r ? r : found < 0 ? NVML_NOT_FOUND : NVML_OK);
 }
 
 int nvmlDeviceGetComputeRunningProcesses_v3(struct nvml_device *d, unsigned int *n, struct nvml_process *list)

@@ -4,7 +4,8 @@
 
 	engine.py PORT FILE
 
-FILE holds the milliseconds from one token to the next; each request finds 100 tokens more than the one before.
+FILE holds the milliseconds from one token to the next; each request finds 100 tokens more than the one before. With a 0 behind
+them it is idle: nothing runs, and there are no more tokens.
 """
 import http.server
 import sys
@@ -17,9 +18,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         global count, total
         with open(file) as f:
-            ms = float(f.read())
-        count, total = count + 100, total + ms / 10
-        body = (f'vllm:num_requests_running{{model_name="m"}} 1\nvllm:num_requests_waiting{{model_name="m"}} 0\n'
+            ms, running = map(float, (f.read() + " 1").split()[:2])
+        if running:
+            count, total = count + 100, total + ms / 10
+        body = (f'vllm:num_requests_running{{model_name="m"}} {running:.0f}\nvllm:num_requests_waiting{{model_name="m"}} 0\n'
                 f'vllm:inter_token_latency_seconds_count{{model_name="m"}} {count}\n'
                 f'vllm:inter_token_latency_seconds_sum{{model_name="m"}} {total}\n').encode()
         self.send_response(200)

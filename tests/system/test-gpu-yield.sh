@@ -63,4 +63,16 @@ echo 80 >"$work/ms"
 check "once more" eventually 30 at_least 1
 kill $engine
 check "the end of the worker gives all back" eventually 20 given_back
+
+# ---- an engine whose port is in its environment alone: this fake by llama-server's name
+install -m 755 $system/engine.py "$work/llama-server"
+LLAMA_ARG_PORT=8097 "$agentcg" gpu run --name silent --cpus 1 -- "$work/llama-server" 8097 "$work/ms" 2>"$work/engine.err" &
+engine=$!
+at_port() { [ "$(workers '.workers[0].url')" = http://127.0.0.1:8097 ]; }
+check "an engine whose port is in its environment is found" eventually 60 at_port
+check "... and asked" eventually 30 at_least 0
+kill -STOP $engine
+check "... and is hung when it does not answer" eventually 90 state_is hung
+kill -CONT $engine
+kill $engine
 done_testing

@@ -64,7 +64,8 @@ nothing "... nothing at all" untouched
 figures=$($numa --seconds "${SECONDS_OF_FOREIGN:-10}" 2> >(grep '^#' >&1 >"$work/figures"))
 sed 's/^/# /' "$work/figures"
 at_least() { jq -e ".[\"$1\"] >= $2" <<<"$figures"; }
-check "4.2a: placed before it starts, all its pages are on its node" at_least 4.2a 100
+check "4.2a: placed before it starts, all pages that it maps are on its node when it is ready" at_least 4.2a 100
+check "... and all that its group is charged for" at_least 4.2a-charged 100
 check "4.2b: moved while it runs, 95 % are" at_least 4.2b 95
 is "4.2c: nobody else runs on its cores" "$(jq '.["4.2c"]' <<<"$figures")" 0
 is "4.2d: nothing is left of it" "$(jq '.["4.2d"]' <<<"$figures")" 0
@@ -162,6 +163,10 @@ is "GPUs are seen, and where they are" "$(workers '[.gpus[] | "\(.index) \(.name
 	"0 Fake H100 1 37 false, 1 Fake GPU null 0 false"
 is "what is executed sees its GPU alone" "$(gpu run --gpu 0 -- sh -c 'echo $CUDA_VISIBLE_DEVICES')" GPU-11111111-0000
 eventually 10 no_workers
+is "it gets two cores and one for its GPU" "$(gpu run --gpu 1 -- nproc)" 3
+eventually 10 no_workers
+is "... as far as that GPU's part of its node goes" "$(gpu run --gpu 0 -- nproc)" 2
+eventually 10 no_workers
 is "a part of a GPU without MPS is refused" "$(code_of "$agentcg" gpu run --gpu 0 --mps-share 40 -- true)" 125
 like "... and why" "$(cat "$work/code.err")" "mps-control is not installed"
 nothing "... and leaves nothing" untouched
@@ -183,6 +188,21 @@ gpus "process compute $other 1048576" "process compute $pid -"
 like "another process on the GPU is told" "$(sleep 1.1; gpu status)" "GPU 0: process $other is no worker"
 is "... the worker's is none" "$(workers '[.gpus[0].others[].pid] | join(" ")')" "$other"
 kill $other
+
+# ---- what limits it: a libcuda that is a fake, too, on which it waits for most of the time
+"$agentcg" gpu run --name launches --gpu 0 --cpus 1 -- "$out/tests/gpu/launcher" waits 600 2000 750 200000 >"$work/launches.out" 2>&1 &
+launcher=$!
+bound() { [ "$(workers '.workers[] | select(.name == "launches") | .launches.boundBy')" = "$1" ]; }
+gpus "busy 97"
+check "a worker that waits for a busy GPU is bound by it" eventually 60 bound gpu
+gpus "busy 20"
+check "... for one that is idle it waits in vain" eventually 20 bound unknown
+gpus "error nvmlDeviceGetUtilizationRates 3"
+check "... where nobody knows, the waiting counts" eventually 20 bound gpu
+is "... and the status says that it is not known" "$(workers '.gpus[0].busy')" null
+kill $launcher
+one_left() { [ "$(workers '.workers | length')" = 1 ]; }
+eventually 10 one_left
 
 gpus "error * 15"
 check "the GPU is lost: so says its worker" eventually 15 state first gpu_lost

@@ -31,10 +31,21 @@ static sd_json_variant *element(sd_json_variant *v, const char *key, size_t i)
 	return sd_json_variant_by_index(sd_json_variant_by_key(v, key), i);
 }
 
+/* As --gpu takes it. */
+static const char *name_of(sd_json_variant *gpu, char buf[48])
+{
+	if (agentcg_json_has(gpu, "instance"))
+		snprintf(buf, 48, "%" PRIu64 "/%" PRIu64, agentcg_json_u64(gpu, "index"), agentcg_json_u64(gpu, "instance"));
+	else
+		snprintf(buf, 48, "%" PRIu64, agentcg_json_u64(gpu, "index"));
+	return buf;
+}
+
 static void print_gpus(sd_json_variant *answer)
 {
 	struct agentcg_table t = { .columns = 6 };
 	size_t n = elements(answer, "gpus");
+	char name[48];
 
 	if (!n) {
 		printf("no GPU: %s\n", agentcg_json_string(answer, "reason") ?: "none is there");
@@ -45,15 +56,18 @@ static void print_gpus(sd_json_variant *answer)
 	for (size_t i = 0; i < n; i++) {
 		sd_json_variant *g = element(answer, "gpus", i);
 
-		agentcg_table_add(&t, "%" PRIu64, agentcg_json_u64(g, "index"));
+		agentcg_table_add(&t, "%s", name_of(g, name));
 		agentcg_table_add(&t, "%s", agentcg_json_string(g, "name") ?: "");
 		if (agentcg_json_has(g, "node"))
 			agentcg_table_add(&t, "%" PRIu64, agentcg_json_u64(g, "node"));
 		else
 			agentcg_table_add(&t, "-");
 		agentcg_table_add(&t, "%s of %s", SIZE(agentcg_json_u64(g, "memoryUsed")), SIZE(agentcg_json_u64(g, "memoryTotal")));
-		agentcg_table_add(&t, "%" PRIu64 "%%", agentcg_json_u64(g, "busy"));
-		agentcg_table_add(&t, "%s", is_true(g, "lost") ? "lost" : "ok");
+		if (agentcg_json_has(g, "busy"))
+			agentcg_table_add(&t, "%" PRIu64 "%%", agentcg_json_u64(g, "busy"));
+		else
+			agentcg_table_add(&t, "-");
+		agentcg_table_add(&t, "%s", is_true(g, "lost") ? "lost" : is_true(g, "mig") ? "divided (MIG)" : "ok");
 	}
 	agentcg_table_print(&t, stdout);
 	agentcg_table_done(&t);
@@ -62,6 +76,7 @@ static void print_gpus(sd_json_variant *answer)
 /* The numbers of its GPUs, as in the first table. */
 static void gpus_of(sd_json_variant *answer, sd_json_variant *worker, char *buf, size_t size)
 {
+	char name[48];
 	size_t n = 0;
 
 	*buf = 0;
@@ -72,7 +87,7 @@ static void gpus_of(sd_json_variant *answer, sd_json_variant *worker, char *buf,
 			sd_json_variant *g = element(answer, "gpus", k);
 
 			if (streq(agentcg_json_string(g, "uuid") ?: "", uuid))
-				n += (size_t)snprintf(buf + n, size - n, "%s%" PRIu64, n ? "," : "", agentcg_json_u64(g, "index"));
+				n += (size_t)snprintf(buf + n, size - n, "%s%s", n ? "," : "", name_of(g, name));
 		}
 	}
 	if (!*buf)
@@ -130,10 +145,17 @@ static void print_workers(sd_json_variant *answer)
 	agentcg_table_done(&t);
 	for (size_t i = 0; i < n; i++) {
 		sd_json_variant *w = element(answer, "workers", i);
-		const char *reason = agentcg_json_string(w, "reason");
+		const char *reason = agentcg_json_string(w, "reason"), *checkpoint = agentcg_json_string(w, "checkpoint") ?: "none";
 
-		printf("%s: %s%s%s\n", agentcg_json_string(w, "name"), agentcg_json_string(w, "placement") ?: "", reason ? "; " : "",
+		printf("%s: %s%s%s", agentcg_json_string(w, "name"), agentcg_json_string(w, "placement") ?: "", reason ? "; " : "",
 		       reason ?: "");
+		if (agentcg_json_has(w, "mpsShare"))
+			printf("; %" PRIu64 "%% of its GPU by MPS", agentcg_json_u64(w, "mpsShare"));
+		if (streq(checkpoint, "failed"))
+			printf("; %s", agentcg_json_string(w, "checkpointReason") ?: "its GPU memory cannot be moved");
+		else if (!streq(checkpoint, "none"))
+			printf("; its GPU memory is %s", streq(checkpoint, "saved") ? "on the host" : "on its way");
+		putchar('\n');
 		if (agentcg_json_has(w, "offloading"))
 			printf("%s: %s\n", agentcg_json_string(w, "name"), agentcg_json_string(w, "offloading"));
 	}
@@ -187,12 +209,13 @@ static void print_rest(sd_json_variant *answer)
 			sd_json_variant *o = element(g, "others", k);
 			const char *engine = agentcg_json_string(o, "engine") ?: "unknown";
 			uint64_t pid = agentcg_json_u64(o, "pid");
+			char name[48];
 
 			if (streq(engine, "unknown"))
-				printf("GPU %" PRIu64 ": process %" PRIu64 " is no worker\n", agentcg_json_u64(g, "index"), pid);
+				printf("GPU %s: process %" PRIu64 " is no worker\n", name_of(g, name), pid);
 			else
-				printf("GPU %" PRIu64 ": process %" PRIu64 " (%s) is not placed; agentcg gpu attach %" PRIu64 "\n",
-				       agentcg_json_u64(g, "index"), pid, engine, pid);
+				printf("GPU %s: process %" PRIu64 " (%s) is not placed; agentcg gpu attach %" PRIu64 "\n",
+				       name_of(g, name), pid, engine, pid);
 		}
 	}
 	printf("tool calls have CPUs %s\n", agentcg_json_string(answer, "callCpus") ?: "");

@@ -13,6 +13,7 @@
 
 #include "cli.h"
 #include "client.h"
+#include "near.h"
 #include "util.h"
 
 static const char help[] =
@@ -34,9 +35,11 @@ static const char help[] =
 	"tool calls it is kept, offloaded or dropped. The session's owner may say so; unbind ends it.\n"
 	"\n"
 	"      --name NAME      of the worker; default: made of the command\n"
-	"      --gpu N|UUID     a GPU that it uses, also more than once; default: all\n"
+	"      --gpu N|UUID     a GPU that it uses, or an instance (0/1, MIG-...), also more than\n"
+	"                       once; default: all GPUs\n"
 	"      --role R         prefill, decode or both (both)\n"
-	"      --cpus N         so many whole cores; default: its GPUs' part of their node\n"
+	"      --cpus N         so many whole cores; default: two, and one for each of its\n"
+	"                       GPUs as far as their part of their node goes\n"
 	"      --memory SIZE    protected from reclaim; default: what it uses\n"
 	"      --huge-pages SIZE  huge pages of its node, as far as there are any (run)\n"
 	"      --mps-share P    percent of the GPU's threads, by CUDA's MPS (run)\n"
@@ -201,8 +204,7 @@ static int ask(sd_varlink *link, const char *method, sd_json_variant *parameters
 
 /* ---- run ---------------------------------------------------------------- */
 
-/* The kernel's notation, "0-3,8", as a mask of longs; false: it is none. */
-static bool parse_mask(const char *text, unsigned long *mask, size_t bits)
+bool agentcg_parse_mask(const char *text, unsigned long *mask, size_t bits)
 {
 	memset(mask, 0, bits / 8);
 	while (*text) {
@@ -228,9 +230,9 @@ static void bind_myself(sd_json_variant *answer)
 	const char *cpus = agentcg_json_string(answer, "cpus") ?: "", *mems = agentcg_json_string(answer, "mems") ?: "";
 	unsigned long mask[1024 / 8 / sizeof(long)];
 
-	if (*cpus && parse_mask(cpus, mask, 1024) && syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask) < 0)
+	if (*cpus && agentcg_parse_mask(cpus, mask, 1024) && syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask) < 0)
 		agentcg_say("it may run on any CPU, not on %s alone: %s", cpus, strerror(errno));
-	if (*mems && parse_mask(mems, mask, 1024) && syscall(SYS_set_mempolicy, 2 /* MPOL_BIND */, mask, 1025) < 0)
+	if (*mems && agentcg_parse_mask(mems, mask, 1024) && syscall(SYS_set_mempolicy, 2 /* MPOL_BIND */, mask, 1025) < 0)
 		agentcg_say("its memory may come from any node, not from %s alone: %s", mems, strerror(errno));
 }
 
@@ -270,6 +272,7 @@ static int run(struct gpu_options *o, char **command)
 		bind_myself(answer);
 	if (set_environment(sd_json_variant_by_key(answer, "environment")) < 0)
 		return EXIT_LAUNCHER;
+	agentcg_near(command, agentcg_json_string(answer, "mems") ?: "");
 	execvp(command[0], command);
 	r = errno;
 	agentcg_say("%s: %s", command[0], r == ENOENT ? "not found" : strerror(r));

@@ -7,6 +7,8 @@
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
+#include "bind.h"
+#include "json.h"
 #include "log.h"
 #include "manager.h"
 #include "workers.h"
@@ -15,7 +17,7 @@
 #define TOOL		"cuda-checkpoint"
 /* A worker that is not to be had for so long is not idle. */
 #define LOCK_MSEC	1000
-#define PIDS_MAX	AGENTCG_GPU_PIDS_MAX
+#define PIDS_MAX	AGENTCG_TREE_MAX
 
 enum checkpoint_step agentcg_checkpoint_decide(enum checkpoint_state state, uint64_t after, uint64_t idle_usec, bool work)
 {
@@ -211,7 +213,8 @@ struct worker_share {
 	enum checkpoint_state state;
 	int fd;				/* of the process that does it; -1: none */
 	sd_event_source *source;
-	uint64_t since_usec;
+	uint64_t since_usec;		/* 0: perhaps there is nothing to do */
+	char why[AGENTCG_WHY_MAX];	/* of FAILED */
 };
 
 struct outcome {
@@ -219,7 +222,7 @@ struct outcome {
 	char why[AGENTCG_WHY_MAX];
 };
 
-/* Who uses the worker's GPUs, as NVML sees it. */
+/* Who uses the worker's GPUs, as NVML sees it: only as long as they have memory there. */
 static size_t processes(struct worker *w, pid_t pids[PIDS_MAX])
 {
 	const struct gpus *gpus = &w->m->workers->gpus;
@@ -235,6 +238,18 @@ static size_t processes(struct worker *w, pid_t pids[PIDS_MAX])
 			if (!known && n < PIDS_MAX)
 				pids[n++] = pid;
 		}
+	return n;
+}
+
+/* What was saved uses no GPU any more; who never did says so when it is asked. */
+static size_t all_processes(struct worker *w, pid_t pids[PIDS_MAX])
+{
+	struct tree *t = malloc(sizeof(*t));
+	size_t n = t && agentcg_worker_processes(w, t) >= 0 ? min_u64(t->nr, PIDS_MAX) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		pids[i] = t->pids[i];
+	free(t);
 	return n;
 }
 
@@ -256,11 +271,13 @@ static int on_outcome(sd_event_source *source, int fd, uint32_t revents, void *u
 	if (o.error < 0) {
 		agentcg_log(LOG_WARNING, "GPU worker %s: %s; it is left alone from now on", s->w->name, o.why);
 		s->state = CHECKPOINT_FAILED;
+		agentcg_why(0, s->why, "%s", o.why);
 	} else {
 		s->state = s->state == CHECKPOINT_SAVING ? CHECKPOINT_SAVED : CHECKPOINT_NONE;
-		agentcg_log(LOG_INFO, "GPU worker %s: its GPU memory is %s, in %.1f s", s->w->name,
-			    s->state == CHECKPOINT_SAVED ? "on the host, until it has work" : "back",
-			    (double)(now_usec(CLOCK_MONOTONIC) - s->since_usec) / USEC_PER_SEC);
+		if (s->since_usec)
+			agentcg_log(LOG_INFO, "GPU worker %s: its GPU memory is %s, in %.1f s", s->w->name,
+				    s->state == CHECKPOINT_SAVED ? "on the host, until it has work" : "back",
+				    (double)(now_usec(CLOCK_MONOTONIC) - s->since_usec) / USEC_PER_SEC);
 	}
 	return 0;
 }
@@ -269,7 +286,7 @@ static int on_outcome(sd_event_source *source, int fd, uint32_t revents, void *u
 static int start(struct worker_share *s, bool save)
 {
 	pid_t pids[PIDS_MAX], pid;
-	size_t n = processes(s->w, pids);
+	size_t n = save ? processes(s->w, pids) : all_processes(s->w, pids);
 	int fds[2], r;
 
 	forget(s);
@@ -316,6 +333,17 @@ bool agentcg_checkpoint_look(struct worker *w, uint64_t idle_usec, bool work)
 	return s->state == CHECKPOINT_SAVING || s->state == CHECKPOINT_SAVED || s->state == CHECKPOINT_RESTORING;
 }
 
+int agentcg_checkpoint_build(struct worker *w, sd_json_variant **object)
+{
+	static const char *const states[] = { "none", "saving", "saved", "restoring", "failed" };
+	int r;
+
+	if (!w->share)
+		return 0;
+	r = sd_json_variant_set_field_string(object, "checkpoint", states[w->share->state]);
+	return r < 0 || w->share->state != CHECKPOINT_FAILED ? r : sd_json_variant_set_field_string(object, "checkpointReason", w->share->why);
+}
+
 void agentcg_checkpoint_begin(struct worker *w)
 {
 	if (w->share || w->m->policy.gpu.checkpoint_usec == AGENTCG_NONE)
@@ -326,6 +354,7 @@ void agentcg_checkpoint_begin(struct worker *w)
 	*w->share = (struct worker_share){ .w = w, .fd = -1 };
 	/* An earlier daemon may have saved it; one that was not is not touched. */
 	(void)start(w->share, false);
+	w->share->since_usec = 0;
 }
 
 void agentcg_checkpoint_end(struct worker *w)

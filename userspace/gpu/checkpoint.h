@@ -9,6 +9,7 @@
 #ifndef _AGENTCG_CHECKPOINT_H
 #define _AGENTCG_CHECKPOINT_H
 
+#include <systemd/sd-json.h>
 #include <sys/types.h>
 
 #include "util.h"
@@ -38,6 +39,8 @@ int agentcg_checkpoint_restore(const char *library, const pid_t *pids, size_t n,
 
 void agentcg_checkpoint_begin(struct worker *w);
 void agentcg_checkpoint_end(struct worker *w);
+/* Adds how far it is to the interface's Worker. */
+int agentcg_checkpoint_build(struct worker *w, sd_json_variant **object);
 /* What its engine has just told (metrics-poll.c).  True: its memory is away, look again soon. */
 bool agentcg_checkpoint_look(struct worker *w, uint64_t idle_usec, bool work);
 

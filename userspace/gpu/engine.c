@@ -16,6 +16,9 @@
  * llama-server: port 8080 on 127.0.0.1; /metrics only with --metrics (tools/server/README.md of llama.cpp).  It was called
  *	`server` before, in a folder llama.cpp.
  *
+ * Of llama-server's options LLAMA_ARG_PORT and its like in the environment are defaults (the same README).  The others have none for their
+ * server: VLLM_PORT and SGLANG_PORT are for their own processes (vLLM's documentation, "Environment Variables").
+ *
  * Titles are set by setproctitle, which overwrites the arguments and, cut to 15 characters, comm; threads that begin
  * later inherit comm, and PyTorch calls its main thread pt_main_thread.
  */
@@ -35,6 +38,9 @@ struct args {
 	const char *list[ARGS_MAX];	/* copies of what may lack its NUL */
 	size_t nr;
 	size_t options;			/* where those of the engine begin */
+	enum engine_kind kind;
+	const char *environment;	/* "NAME=value", each with its NUL */
+	size_t environment_size;
 };
 
 struct entry {
@@ -78,6 +84,18 @@ static const struct {
 static const char *const launchers[] = {
 	"mpirun", "mpiexec", "orterun", "trtllm-llmapi-launch", "numactl", "taskset", "env", "nice", "chrt", "nohup", "setsid",
 	"stdbuf", "uv", "tini",
+};
+
+/* What stands for an option that is not there. */
+static const struct {
+	enum engine_kind kind;
+	const char *option, *variable;
+	bool flag;			/* has no value; it counts if the variable says yes */
+} variables[] = {
+	{ ENGINE_LLAMA, "--port", "LLAMA_ARG_PORT=", false },
+	{ ENGINE_LLAMA, "--host", "LLAMA_ARG_HOST=", false },
+	{ ENGINE_LLAMA, "--ssl-key-file", "LLAMA_ARG_SSL_KEY_FILE=", false },
+	{ ENGINE_LLAMA, "--metrics", "LLAMA_ARG_ENDPOINT_METRICS=", true },
 };
 
 static const char *basename_of(const char *path)
@@ -158,7 +176,28 @@ static const char *after_name(const char *arg, const char *name)
 	return arg;
 }
 
-/* The last one counts.  "": it has no value; NULL: it is not there. */
+static bool is_yes(const char *value)
+{
+	return streq(value, "1") || streq(value, "on") || streq(value, "true") || streq(value, "enabled");
+}
+
+/* The environment's first of a name is the one that getenv() finds. */
+static const char *variable(const struct args *a, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
+		if (variables[i].kind != a->kind || !streq(variables[i].option, name))
+			continue;
+		for (size_t at = 0; at < a->environment_size; at += strlen(a->environment + at) + 1) {
+			const char *value = startswith(a->environment + at, variables[i].variable);
+
+			if (value)
+				return !variables[i].flag || is_yes(value) ? value : NULL;
+		}
+	}
+	return NULL;
+}
+
+/* The last one counts, and then what the environment says.  "": it has no value; NULL: it is not there. */
 static const char *option(const struct args *a, const char *name)
 {
 	const char *found = NULL;
@@ -171,7 +210,7 @@ static const char *option(const struct args *a, const char *name)
 		else if (rest && !*rest)
 			found = i + 1 < a->nr && a->list[i + 1][0] != '-' ? a->list[i + 1] : "";
 	}
-	return found;
+	return found ?: variable(a, name);
 }
 
 static unsigned int port_of(const char *text)
@@ -240,7 +279,13 @@ static void split(struct args *a, char *text, size_t size)
 
 void agentcg_engine_guess(const char *args, size_t size, const char *title, struct engine_guess *ret)
 {
-	_cleanup_free_ char *text = malloc(size + 1);
+	agentcg_engine_guess_all(args, size, title, "", 0, ret);
+}
+
+void agentcg_engine_guess_all(const char *args, size_t size, const char *title, const char *environment, size_t environment_size,
+			      struct engine_guess *ret)
+{
+	_cleanup_free_ char *text = malloc(size + 1 + environment_size + 1);
 	struct args a = {};
 	const struct entry *e;
 
@@ -249,6 +294,10 @@ void agentcg_engine_guess(const char *args, size_t size, const char *title, stru
 		return;
 	memcpy(text, args, size);
 	text[size] = '\0';
+	memcpy(text + size + 1, environment, environment_size);
+	text[size + 1 + environment_size] = '\0';
+	a.environment = text + size + 1;
+	a.environment_size = environment_size;
 	for (size_t i = 0; i < ARRAY_SIZE(titles); i++)
 		if (startswith(text, titles[i].prefix) || (title && startswith(title, titles[i].prefix))) {
 			ret->kind = titles[i].kind;
@@ -259,6 +308,7 @@ void agentcg_engine_guess(const char *args, size_t size, const char *title, stru
 	e = find_command(&a);
 	if (!e)
 		return;
+	a.kind = e->kind;
 	ret->kind = e->kind;
 	ret->helper = e->helper;
 	if (e->port)

@@ -31,9 +31,12 @@ struct engine_guess {
 };
 
 /*
- * @args: as in /proc/PID/cmdline, @size bytes.  @title: /proc/PID/comm, or NULL.  Pure.  What is only in its environment
- * or in a file is not seen.
+ * @args: as in /proc/PID/cmdline, @size bytes.  @title: /proc/PID/comm, or NULL.  @environment: /proc/PID/environ.  Pure.
+ * What is only in a file is not seen.
  */
+void agentcg_engine_guess_all(const char *args, size_t size, const char *title, const char *environment, size_t environment_size,
+			      struct engine_guess *ret);
+/* Without its environment: which engine it is. */
 void agentcg_engine_guess(const char *args, size_t size, const char *title, struct engine_guess *ret);
 /*
  * Whether a thread of that name (/proc/PID/task/TID/comm) of such an engine launches work on the GPU, or schedules

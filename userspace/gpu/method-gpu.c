@@ -142,14 +142,35 @@ static void add_gpu(struct worker_wish *wish, const struct gpu *gpu)
 		wish->node = node;
 }
 
-/* All that there are, if none is named. */
+/* CUDA cannot use it, but its instances. */
+static int reply_divided(sd_varlink *link, const struct workers *ws, const struct gpu *gpu)
+{
+	char reason[AGENTCG_WHY_MAX], names[128] = "";
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < ws->gpus.nr && n < sizeof(names); i++)
+		if (ws->gpus.list[i].is_instance && ws->gpus.list[i].index == gpu->index && ws->gpus.list[i].state == GPU_OK)
+			n += (size_t)snprintf(names + n, sizeof(names) - n, " %u/%u", gpu->index, ws->gpus.list[i].instance);
+	if (n)
+		agentcg_why(0, reason, "GPU %u is in MIG mode: say which of its instances, with --gpu one of%s", gpu->index, names);
+	else
+		agentcg_why(0, reason, "GPU %u is in MIG mode and has no instances; its owner makes some, or ends that mode", gpu->index);
+	return sd_varlink_errorbo(link, AGENTCG_GPU_ERROR("CannotPlace"), SD_JSON_BUILD_PAIR_STRING("reason", reason));
+}
+
+/* All that there are, if none is named; not instances, of which a process can use one. */
 static bool read_gpus(sd_varlink *link, struct workers *ws, sd_json_variant *names, struct worker_wish *wish, int *ret)
 {
 	size_t n = is_given(names) ? sd_json_variant_elements(names) : 0;
 
 	wish->node = AGENTCG_NODE_UNKNOWN;
 	for (unsigned int i = 0; !is_given(names) && i < ws->gpus.nr; i++)
-		add_gpu(wish, &ws->gpus.list[i]);
+		if (!ws->gpus.list[i].mig && !ws->gpus.list[i].is_instance)
+			add_gpu(wish, &ws->gpus.list[i]);
+	if (!is_given(names) && ws->gpus.nr && !wish->nr_gpus) {
+		*ret = reply_divided(link, ws, &ws->gpus.list[0]);
+		return false;
+	}
 	for (size_t i = 0; i < n; i++) {
 		sd_json_variant *v = sd_json_variant_by_index(names, i);
 		const char *name = sd_json_variant_is_string(v) ? sd_json_variant_string(v) : "";
@@ -162,6 +183,10 @@ static bool read_gpus(sd_varlink *link, struct workers *ws, sd_json_variant *nam
 		if (gpu->state == GPU_LOST) {
 			*ret = sd_varlink_errorbo(link, AGENTCG_GPU_ERROR("NoSuchGpu"), SD_JSON_BUILD_PAIR_STRING("gpu", name),
 				SD_JSON_BUILD_PAIR_STRING("reason", *gpu->error ? gpu->error : "it is lost"));
+			return false;
+		}
+		if (gpu->mig) {
+			*ret = reply_divided(link, ws, gpu);
 			return false;
 		}
 		add_gpu(wish, gpu);
@@ -185,6 +210,33 @@ static bool read_wish(sd_varlink *link, struct workers *ws, const struct worker_
 	return read_role(link, p->role, &wish->role, ret) && read_url(link, p->url, wish->url, ret) &&
 	       read_cores(link, p->cores, &wish->cores, ret) && read_size(link, "memory", p->memory, &wish->memory, ret) &&
 	       read_size(link, "hugePages", p->huge_pages, &wish->huge_pages, ret) && read_gpus(link, ws, p->gpus, wish, ret);
+}
+
+/* Fields of a table for with_wish(). */
+#define WISH_FIELDS								\
+	{ "name", ANY, sd_json_dispatch_const_string, FIELD(name), 0 },		\
+	{ "gpus", ANY, sd_json_dispatch_variant, FIELD(gpus), 0 },		\
+	{ "role", ANY, sd_json_dispatch_const_string, FIELD(role), 0 },		\
+	{ "priority", ANY, agentcg_dispatch_priority, FIELD(priority), 0 },	\
+	{ "cores", ANY, agentcg_dispatch_u64, FIELD(cores), 0 },		\
+	{ "memory", ANY, sd_json_dispatch_variant, FIELD(memory), 0 },		\
+	{ "url", ANY, sd_json_dispatch_const_string, FIELD(url), 0 }
+
+/* Reads a call that places a worker, and goes on with @then if all of it can be. */
+static int with_wish(struct workers *ws, sd_varlink *link, const sd_json_dispatch_field *table,
+		     int (*then)(struct workers *ws, sd_varlink *link, const struct worker_parameters *p, struct worker_wish *wish))
+{
+	struct worker_parameters p = { .cores = UINT64_MAX, .priority = AGENTCG_PRIORITY_NORMAL };
+	sd_json_variant *parameters;
+	struct worker_wish wish;
+	int r = sd_varlink_get_current_parameters(link, &parameters);
+
+	if (r >= 0)
+		r = sd_varlink_dispatch(link, parameters, table, &p);
+	if (!r && read_wish(link, ws, &p, &wish, &r))
+		r = then(ws, link, &p, &wish);
+	done(&p);
+	return r;
 }
 
 static int check_root(sd_varlink *link)
@@ -265,12 +317,43 @@ static int build_environment(struct worker *w, sd_json_variant **list, char *why
 	return r;
 }
 
+/* Whoever waits for its environment. */
+struct worker_start {
+	sd_varlink *link;
+	struct notes notes;
+};
+
+void agentcg_worker_start_free(struct worker_start *s)
+{
+	if (!s)
+		return;
+	(void)reply_why(s->link, -ECANCELED, "the worker was ended before it began");
+	sd_varlink_unref(s->link);
+	free(s);
+}
+
+/* Notes point into themselves. */
+static int reply_later(sd_varlink *link, struct worker *w, const struct notes *notes)
+{
+	w->start = calloc(1, sizeof(*w->start));
+	if (!w->start) {
+		(void)agentcg_worker_end(w, NULL);
+		return -ENOMEM;
+	}
+	w->start->link = sd_varlink_ref(link);
+	for (size_t i = 0; i < notes->n; i++)
+		agentcg_note(&w->start->notes, "%s", notes->list[i]);
+	return 0;
+}
+
 static int reply_started(sd_varlink *link, struct workers *ws, struct worker *w, struct notes *notes)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *environment = NULL;
 	char cpus[AGENTCG_CPUS_TEXT_MAX], mems[AGENTCG_CPUS_TEXT_MAX], why[AGENTCG_WHY_MAX] = "";
 	int r = build_environment(w, &environment, why);
 
+	if (r == -EINPROGRESS)
+		return reply_later(link, w, notes);
 	if (r < 0) {
 		(void)agentcg_worker_end(w, NULL);
 		return reply_why(link, r, why);
@@ -284,6 +367,26 @@ static int reply_started(sd_varlink *link, struct workers *ws, struct worker *w,
 		SD_JSON_BUILD_PAIR_BOOLEAN("bindYourself", w->fd < 0 || !ws->slice.can_cpuset),
 		SD_JSON_BUILD_PAIR_STRING("placement", w->place.why),
 		SD_JSON_BUILD_PAIR_STRV("notes", notes->list));
+}
+
+void agentcg_worker_prepared(struct worker *w, int error, const char *why)
+{
+	struct worker_start *s = TAKE_PTR(w->start);
+	int r;
+
+	if (!s)
+		return;
+	w->began_usec = now_usec(CLOCK_MONOTONIC);
+	if (error < 0) {
+		(void)agentcg_worker_end(w, NULL);
+		r = reply_why(s->link, error, why);
+	} else {
+		r = reply_started(s->link, w->m->workers, w, &s->notes);
+	}
+	if (r < 0)
+		(void)sd_varlink_error_errno(s->link, r);
+	sd_varlink_unref(s->link);
+	free(s);
 }
 
 /* A name for the command: of the engine, if it is one. */
@@ -304,10 +407,9 @@ static void name_command(struct workers *ws, sd_json_variant *command, struct wo
 	agentcg_worker_name(ws->m, guess.kind == ENGINE_UNKNOWN ? args : agentcg_engine_names[guess.kind], wish->name);
 }
 
-static int start_worker(struct workers *ws, sd_varlink *link, struct worker_parameters *p)
+static int start_worker(struct workers *ws, sd_varlink *link, const struct worker_parameters *p, struct worker_wish *wish)
 {
 	char why[AGENTCG_WHY_MAX] = "";
-	struct worker_wish wish;
 	struct worker *w = NULL;
 	struct notes notes = {};
 	socklen_t size = sizeof(int);
@@ -316,10 +418,8 @@ static int start_worker(struct workers *ws, sd_varlink *link, struct worker_para
 
 	if (!sd_json_variant_elements(p->command) || !sd_json_variant_is_string(sd_json_variant_by_index(p->command, 0)))
 		return sd_varlink_error_invalid_parameter_name(link, "command");
-	if (!read_wish(link, ws, p, &wish, &r))
-		return r;
-	if (!*wish.name)
-		name_command(ws, p->command, &wish);
+	if (!*wish->name)
+		name_command(ws, p->command, wish);
 	if (getsockopt(sd_varlink_get_fd(link), SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0)
 		return reply_why(link, -ESRCH, "");
 	r = agentcg_attach_check(pidfd, 0, &pid, why);
@@ -327,35 +427,21 @@ static int start_worker(struct workers *ws, sd_varlink *link, struct worker_para
 		close(pidfd);
 		return reply_why(link, r, why);
 	}
-	r = agentcg_worker_new(ws->m, &wish, 0, pidfd, pid, &notes, &w, why);
+	r = agentcg_worker_new(ws->m, wish, 0, pidfd, pid, &notes, &w, why);
 	return r < 0 ? reply_why(link, r, why) : reply_started(link, ws, w, &notes);
 }
 
 static int on_start(struct workers *ws, sd_varlink *link)
 {
 	static const sd_json_dispatch_field table[] = {
-		{ "name", ANY, sd_json_dispatch_const_string, FIELD(name), 0 },
+		WISH_FIELDS,
 		{ "command", SD_JSON_VARIANT_ARRAY, sd_json_dispatch_variant, FIELD(command), SD_JSON_MANDATORY },
-		{ "gpus", ANY, sd_json_dispatch_variant, FIELD(gpus), 0 },
-		{ "role", ANY, sd_json_dispatch_const_string, FIELD(role), 0 },
-		{ "priority", ANY, agentcg_dispatch_priority, FIELD(priority), 0 },
-		{ "cores", ANY, agentcg_dispatch_u64, FIELD(cores), 0 },
-		{ "memory", ANY, sd_json_dispatch_variant, FIELD(memory), 0 },
 		{ "hugePages", ANY, sd_json_dispatch_variant, FIELD(huge_pages), 0 },
 		{ "mpsShare", ANY, agentcg_dispatch_u64, FIELD(mps_share), 0 },
-		{ "url", ANY, sd_json_dispatch_const_string, FIELD(url), 0 },
 		{}
 	};
-	struct worker_parameters p = { .cores = UINT64_MAX, .priority = AGENTCG_PRIORITY_NORMAL };
-	sd_json_variant *parameters;
-	int r = sd_varlink_get_current_parameters(link, &parameters);
 
-	if (r >= 0)
-		r = sd_varlink_dispatch(link, parameters, table, &p);
-	if (!r)
-		r = start_worker(ws, link, &p);
-	done(&p);
-	return r;
+	return with_wish(ws, link, table, start_worker);
 }
 
 METHOD(start_worker)
@@ -398,18 +484,14 @@ static void name_process(struct workers *ws, pid_t pid, struct worker_wish *wish
 	agentcg_worker_name(ws->m, guess.kind == ENGINE_UNKNOWN ? title : agentcg_engine_names[guess.kind], wish->name);
 }
 
-static int attach_worker(struct workers *ws, sd_varlink *link, struct worker_parameters *p)
+static int attach_worker(struct workers *ws, sd_varlink *link, const struct worker_parameters *p, struct worker_wish *wish)
 {
 	char why[AGENTCG_WHY_MAX] = "";
-	struct worker_wish wish;
 	struct worker *w = NULL;
 	struct notes notes = {};
-	int pidfd, r;
 	pid_t pid = 0;
+	int pidfd = sd_varlink_peek_dup_fd(link, p->pidfd), r;
 
-	if (!read_wish(link, ws, p, &wish, &r))
-		return r;
-	pidfd = sd_varlink_peek_dup_fd(link, p->pidfd);
 	if (pidfd < 0 || agentcg_attach_check(pidfd, 0, &pid, why) < 0)
 		r = sd_varlink_error_invalid_parameter_name(link, "pidFd");
 	else
@@ -418,10 +500,10 @@ static int attach_worker(struct workers *ws, sd_varlink *link, struct worker_par
 		agentcg_closep(&pidfd);
 		return r;
 	}
-	wish.attach = true;
-	if (!*wish.name)
-		name_process(ws, pid, &wish);
-	r = agentcg_worker_new(ws->m, &wish, 0, pidfd, pid, &notes, &w, why);
+	wish->attach = true;
+	if (!*wish->name)
+		name_process(ws, pid, wish);
+	r = agentcg_worker_new(ws->m, wish, 0, pidfd, pid, &notes, &w, why);
 	if (r < 0)
 		return reply_why(link, r, why);
 	note_limits(ws, w, &notes);
@@ -434,26 +516,12 @@ static int attach_worker(struct workers *ws, sd_varlink *link, struct worker_par
 static int on_attach(struct workers *ws, sd_varlink *link)
 {
 	static const sd_json_dispatch_field table[] = {
+		WISH_FIELDS,
 		{ "pidFd", SD_JSON_VARIANT_UNSIGNED, agentcg_dispatch_u64, FIELD(pidfd), SD_JSON_MANDATORY },
-		{ "name", ANY, sd_json_dispatch_const_string, FIELD(name), 0 },
-		{ "gpus", ANY, sd_json_dispatch_variant, FIELD(gpus), 0 },
-		{ "role", ANY, sd_json_dispatch_const_string, FIELD(role), 0 },
-		{ "priority", ANY, agentcg_dispatch_priority, FIELD(priority), 0 },
-		{ "cores", ANY, agentcg_dispatch_u64, FIELD(cores), 0 },
-		{ "memory", ANY, sd_json_dispatch_variant, FIELD(memory), 0 },
-		{ "url", ANY, sd_json_dispatch_const_string, FIELD(url), 0 },
 		{}
 	};
-	struct worker_parameters p = { .cores = UINT64_MAX, .priority = AGENTCG_PRIORITY_NORMAL };
-	sd_json_variant *parameters;
-	int r = sd_varlink_get_current_parameters(link, &parameters);
 
-	if (r >= 0)
-		r = sd_varlink_dispatch(link, parameters, table, &p);
-	if (!r)
-		r = attach_worker(ws, link, &p);
-	done(&p);
-	return r;
+	return with_wish(ws, link, table, attach_worker);
 }
 
 METHOD(attach_worker)
@@ -602,13 +670,15 @@ static int append_gpu(struct workers *ws, const struct gpu *g, sd_json_variant *
 		return r;
 	return sd_json_variant_append_arraybo(list,
 		SD_JSON_BUILD_PAIR_UNSIGNED("index", g->index),
+		SD_JSON_BUILD_PAIR_CONDITION(g->is_instance, "instance", SD_JSON_BUILD_UNSIGNED(g->instance)),
+		SD_JSON_BUILD_PAIR_BOOLEAN("mig", g->mig),
 		SD_JSON_BUILD_PAIR_STRING("uuid", g->uuid),
 		SD_JSON_BUILD_PAIR_STRING("name", g->name),
 		SD_JSON_BUILD_PAIR_STRING("pci", g->pci),
 		SD_JSON_BUILD_PAIR_CONDITION(node >= 0, "node", SD_JSON_BUILD_INTEGER(node)),
 		SD_JSON_BUILD_PAIR_UNSIGNED("memoryTotal", g->memory_total),
 		SD_JSON_BUILD_PAIR_UNSIGNED("memoryUsed", g->memory_used),
-		SD_JSON_BUILD_PAIR_UNSIGNED("busy", g->busy),
+		SD_JSON_BUILD_PAIR_CONDITION(g->busy >= 0, "busy", SD_JSON_BUILD_INTEGER(g->busy)),
 		SD_JSON_BUILD_PAIR_BOOLEAN("lost", g->state == GPU_LOST),
 		SD_JSON_BUILD_PAIR_VARIANT("workers", workers),
 		SD_JSON_BUILD_PAIR_VARIANT("others", others));

@@ -28,6 +28,9 @@ struct api {
 	int (*memory)(struct nvml_device *d, struct nvml_memory *m);
 	int (*utilization)(struct nvml_device *d, struct nvml_utilization *u);
 	int (*memory_node)(struct nvml_device *d, unsigned int *node);
+	int (*mig_mode)(struct nvml_device *d, unsigned int *current, unsigned int *pending);
+	int (*mig_count)(struct nvml_device *d, unsigned int *n);
+	int (*mig_device)(struct nvml_device *d, unsigned int index, struct nvml_device **ret);
 	int (*processes[3])(struct nvml_device *d, unsigned int *n, void *list);
 	bool processes_v1[3];
 };
@@ -127,6 +130,9 @@ static bool load(struct nvml *n)
 	find(n, &a->memory, "DeviceGetMemoryInfo", only);
 	find(n, &a->utilization, "DeviceGetUtilizationRates", only);
 	find(n, &a->memory_node, "DeviceGetNumaNodeId", only);
+	find(n, &a->mig_mode, "DeviceGetMigMode", only);
+	find(n, &a->mig_count, "DeviceGetMaxMigDeviceCount", only);
+	find(n, &a->mig_device, "DeviceGetMigDeviceHandleByIndex", only);
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		a->processes_v1[i] = find(n, &a->processes[i], lists[i], three) == 2;
 	if (a->init && a->count && a->device)
@@ -167,7 +173,7 @@ static void set_lost(struct gpu *g, const struct gpu *before, const char *error)
 	}
 	g->state = GPU_LOST;
 	g->memory_used = 0;
-	g->busy = 0;
+	g->busy = -1;
 	g->nr_processes = 0;
 	snprintf(g->error, sizeof(g->error), "%s", error);
 }
@@ -229,38 +235,74 @@ static void read_state(struct nvml *n, struct nvml_device *d, struct gpu *g)
 		g->memory_used = memory.used;
 	}
 	if (ask(n, g, CALL(n, utilization, d, &busy)))	/* not with MIG */
-		g->busy = busy.gpu;
+		g->busy = (int)min_u64(busy.gpu, 100);
 	if (ask(n, g, CALL(n, memory_node, d, &node)))
 		g->memory_node = (int)node;
-	for (int kind = 0; kind < 3 && g->state == GPU_OK; kind++)
+	/* Those of a divided one are its instances'. */
+	for (int kind = 0; kind < 3 && g->state == GPU_OK && !g->mig; kind++)
 		read_processes(n, d, kind, g);
 }
 
-static void read_gpu(struct nvml *n, unsigned int index, struct gpu *g)
+static void read_names(struct nvml *n, struct nvml_device *d, struct gpu *g, const char *uuid)
 {
-	const struct gpu *before = index < n->last.nr ? &n->last.list[index] : NULL;
-	char uuid[NVML_UUID_MAX] = "", name[NVML_NAME_MAX] = "";
+	char name[NVML_NAME_MAX] = "";
+
+	snprintf(g->uuid, sizeof(g->uuid), "%.*s", (int)sizeof(g->uuid) - 1, uuid);
+	if (ask(n, g, CALL(n, name, d, name, sizeof(name))))
+		snprintf(g->name, sizeof(g->name), "%.*s", (int)sizeof(g->name) - 1, name);
+}
+
+static void read_instances(struct nvml *n, struct nvml_device *d, const struct gpu *parent)
+{
+	unsigned int nr = 0;
+
+	if (CALL(n, mig_count, d, &nr) != NVML_OK)
+		return;
+	for (unsigned int i = 0; i < nr && n->next.nr < AGENTCG_GPUS_MAX; i++) {
+		struct gpu *g = &n->next.list[n->next.nr];
+		char uuid[NVML_UUID_MAX] = "";
+		struct nvml_device *m;
+
+		/* Not each place for one is taken. */
+		if (CALL(n, mig_device, d, i, &m) != NVML_OK || CALL(n, uuid, m, uuid, sizeof(uuid)) != NVML_OK)
+			continue;
+		*g = (struct gpu){ .index = parent->index, .memory_node = parent->memory_node, .busy = -1, .is_instance = true, .instance = i };
+		strcpy(g->pci, parent->pci);
+		read_names(n, m, g, uuid);
+		if (g->state == GPU_OK)
+			read_state(n, m, g);
+		n->next.nr++;
+	}
+}
+
+/* Its handle; NULL: it is lost. */
+static struct nvml_device *read_gpu(struct nvml *n, unsigned int index, struct gpu *g)
+{
+	const struct gpu *before = index < n->last.nr && !n->last.list[index].is_instance ? &n->last.list[index] : NULL;
+	unsigned int mig = 0, pending = 0;
+	char uuid[NVML_UUID_MAX] = "";
 	struct nvml_pci pci = {};
 	struct nvml_device *d = NULL;
 	int r;
 
-	*g = (struct gpu){ .index = index, .memory_node = -1 };
+	*g = (struct gpu){ .index = index, .memory_node = -1, .busy = -1 };
 	r = CALL(n, device, index, &d);
 	if (r == NVML_OK)
 		r = CALL(n, uuid, d, uuid, sizeof(uuid));
 	if (r != NVML_OK) {	/* also "unknown error", of one that fell off the bus */
 		set_lost(g, before, error_text(n, r));
-		return;
+		return NULL;
 	}
-	snprintf(g->uuid, sizeof(g->uuid), "%.*s", (int)sizeof(g->uuid) - 1, uuid);
-	if (ask(n, g, CALL(n, name, d, name, sizeof(name))))
-		snprintf(g->name, sizeof(g->name), "%.*s", (int)sizeof(g->name) - 1, name);
+	read_names(n, d, g, uuid);
 	if (ask(n, g, CALL(n, pci, d, &pci)))
 		snprintf(g->pci, sizeof(g->pci), "%04x:%02x:%02x.0", pci.domain, pci.bus & 0xff, pci.device & 0x1f);
+	if (g->state == GPU_OK && ask(n, g, CALL(n, mig_mode, d, &mig, &pending)))
+		g->mig = mig;
 	if (g->state == GPU_OK)
 		read_state(n, d, g);
 	else if (before && streq(before->uuid, g->uuid) && !g->pci[0])
 		snprintf(g->pci, sizeof(g->pci), "%s", before->pci);
+	return g->state == GPU_OK ? d : NULL;
 }
 
 /* Those that were there and are not found any more; all of them, if NVML says nothing at all. */
@@ -278,6 +320,7 @@ static void keep_lost(struct nvml *n, const char *error)
 
 static void look(struct nvml *n)
 {
+	struct nvml_device *handles[AGENTCG_GPUS_MAX];
 	unsigned int nr = 0;
 	int r = NVML_OK;
 
@@ -296,8 +339,12 @@ static void look(struct nvml *n)
 		unload(n);	/* perhaps another one is installed and loaded */
 		return;
 	}
-	for (unsigned int i = 0; i < nr && i < AGENTCG_GPUS_MAX; i++)
-		read_gpu(n, i, &n->next.list[n->next.nr++]);
+	nr = (unsigned int)min_u64(nr, AGENTCG_GPUS_MAX);
+	for (unsigned int i = 0; i < nr; i++)
+		handles[i] = read_gpu(n, i, &n->next.list[n->next.nr++]);
+	for (unsigned int i = 0; i < nr; i++)
+		if (handles[i] && n->next.list[i].mig)
+			read_instances(n, handles[i], &n->next.list[i]);
 	keep_lost(n, "it is not on the bus any more");
 	if (n->next.nr == 0)
 		agentcg_why(0, n->next.reason, "NVIDIA's driver is there, but no GPU");
@@ -448,17 +495,22 @@ int agentcg_nvml_fd(struct nvml *n)
 const struct gpu *agentcg_gpus_find(const struct gpus *g, const char *name)
 {
 	const struct gpu *found = NULL;
-	unsigned long index;
+	unsigned long index, instance = 0;
+	bool is_instance = false;
 	char *end;
 
 	if (name[0] >= '0' && name[0] <= '9') {
 		index = strtoul(name, &end, 10);
+		if (*end == '/' && end[1] >= '0' && end[1] <= '9') {
+			is_instance = true;
+			instance = strtoul(end + 1, &end, 10);
+		}
 		for (unsigned int i = 0; i < g->nr && !*end; i++)
-			if (g->list[i].index == index)
+			if (g->list[i].index == index && g->list[i].is_instance == is_instance && g->list[i].instance == instance)
 				return &g->list[i];
 		return NULL;
 	}
-	for (unsigned int i = 0; i < g->nr && startswith(name, "GPU-"); i++) {
+	for (unsigned int i = 0; i < g->nr && (startswith(name, "GPU-") || startswith(name, "MIG-")); i++) {
 		if (streq(g->list[i].uuid, name))
 			return &g->list[i];
 		if (!startswith(g->list[i].uuid, name))

@@ -7,13 +7,17 @@
  * Calls into the driver can hang when a GPU is lost; all of them are made in a
  * thread, and whoever asks gets the last snapshot with its age.  A GPU that was seen
  * once stays in it; as lost, when it is not found any more.
+ *
+ * A GPU in MIG mode is followed, after all GPUs, by its instances, each as a GPU of its own: CUDA can use them alone.  How a
+ * GPU is divided is its owner's business, and never changed.
  */
 #ifndef _AGENTCG_NVML_H
 #define _AGENTCG_NVML_H
 
 #include "util.h"
 
-#define AGENTCG_GPUS_MAX	32
+/* Eight GPUs of seven instances each, and what was there before. */
+#define AGENTCG_GPUS_MAX	80
 #define AGENTCG_GPU_PIDS_MAX	64
 #define AGENTCG_GPU_UUID_MAX	64
 
@@ -35,11 +39,14 @@ struct gpu {
 	char name[64];
 	char pci[20];		/* "0000:65:00.0" */
 	int memory_node;	/* the NUMA node that its own memory is, on machines where it is one; -1 */
+	bool mig;		/* it is divided: its instances are used instead of it */
+	bool is_instance;	/* of the GPU @index; @pci is that one's */
+	unsigned int instance;	/* its number there */
 	enum gpu_state state;
 	char error[80];		/* why it is lost */
 	uint64_t memory_total;	/* bytes */
 	uint64_t memory_used;
-	unsigned int busy;	/* percent of the last sampling period in which a kernel ran */
+	int busy;		/* percent of the last sampling period in which a kernel ran; -1: not known */
 	struct gpu_process processes[AGENTCG_GPU_PIDS_MAX];	/* that compute, also by MPS, or draw */
 	unsigned int nr_processes;
 };
@@ -69,7 +76,7 @@ void agentcg_nvml_get(struct nvml *n, struct gpus *ret);
  */
 int agentcg_nvml_fd(struct nvml *n);
 
-/* By index ("0") or UUID ("GPU-..."; a unique beginning will do); NULL. */
+/* By index ("0", of an instance "0/1") or UUID ("GPU-...", "MIG-..."; a unique beginning will do); NULL. */
 const struct gpu *agentcg_gpus_find(const struct gpus *g, const char *name);
 
 #endif

@@ -69,6 +69,20 @@ static void servers(void)
 	server("env A=b CUDA_VISIBLE_DEVICES=0 python3 -m sglang.launch_server --port 3", ENGINE_SGLANG, "127.0.0.1", 3, false);
 }
 
+#define with_environment(args, environment)							\
+	({											\
+		static const char _e[] = environment;						\
+		char _words[256];								\
+		struct engine_guess _g;								\
+		size_t _n = (size_t)snprintf(_words, sizeof(_words), "%s", args) + 1;		\
+												\
+		for (char *c = _words; *c; c++)							\
+			if (*c == ' ')								\
+				*c = 0;								\
+		agentcg_engine_guess_all(_words, _n, NULL, _e, sizeof(_e), &_g);		\
+		_g;										\
+	})
+
 static void others(void)
 {
 	struct engine_guess g = guess("trtllm-serve m", NULL);
@@ -78,6 +92,17 @@ static void others(void)
 	tap_ok(g.port == 1 && g.metrics_port == 2 && streq(g.metrics_path, "/metrics"), "Triton's metrics have a port of their own");
 	g = guess("vllm serve m --ssl-keyfile k --ssl-certfile c", NULL);
 	tap_ok(g.tls && g.port == 8000 && !guess("vllm serve m", NULL).tls, "HTTPS");
+
+	g = with_environment("llama-server -m m", "A=b\0LLAMA_ARG_PORT=8123\0LLAMA_ARG_HOST=0.0.0.0\0LLAMA_ARG_ENDPOINT_METRICS=1");
+	tap_ok(g.port == 8123 && streq(g.host, "127.0.0.1") && g.metrics && !g.tls, "what is in the environment alone");
+	g = with_environment("llama-server --port 1", "LLAMA_ARG_PORT=8123\0LLAMA_ARG_ENDPOINT_METRICS=0\0LLAMA_ARG_SSL_KEY_FILE=/k");
+	tap_ok(g.port == 1 && !g.metrics && g.tls, "... which the command overrides");
+	g = with_environment("vllm serve m", "VLLM_PORT=1\0LLAMA_ARG_PORT=2\0XLLAMA_ARG_PORT=3");
+	tap_ok(g.port == 8000, "... of another engine, or for its own use");
+	g = with_environment("llama-server", "LLAMA_ARG_PORT=70000");
+	tap_ok(!g.port, "... no port");
+	g = with_environment("llama-server", "LLAMA_ARG_HOST=x@y/z");
+	tap_ok(!g.port && g.kind == ENGINE_LLAMA, "... no host");
 
 	helper("VLLM::EngineCore", "VLLM::EngineCor", ENGINE_VLLM);
 	helper("VLLM::Worker_TP1", "VLLM::Worker_TP", ENGINE_VLLM);

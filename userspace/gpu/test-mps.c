@@ -10,6 +10,9 @@
 
 #define UUID	"GPU-11111111-2222-3333-4444-555555555555"
 
+static sd_event *event;
+static struct mps *m;
+static int told, asked, outcome, nr_ended;
 static char base[] = "/tmp/agentcg-mps.XXXXXX", why[AGENTCG_WHY_MAX];
 
 static bool exists(const char *file)
@@ -49,31 +52,200 @@ static void shares(void)
 	tap_ok(agentcg_mps_check(NULL, 0, &more, why) == -EINVAL, "more than all is refused: %s", why);
 }
 
+/* Events, until @done or so many milliseconds. */
+static bool wait_for(bool (*done)(void), unsigned int msec)
+{
+	uint64_t end = now_usec(CLOCK_MONOTONIC) + msec * USEC_PER_MSEC, now;
+
+	while (!done() && (now = now_usec(CLOCK_MONOTONIC)) < end)
+		sd_event_run(event, end - now < 20000 ? end - now : 20000);
+	return done();
+}
+
+static bool told_all(void)
+{
+	return told == asked;
+}
+
+static bool runs(void)
+{
+	return agentcg_mps_runs(m, UUID);
+}
+
+static bool gone(void)
+{
+	return !exists("");
+}
+
+static bool runs_not(void)
+{
+	return !runs();
+}
+
+static bool never(void)
+{
+	return false;
+}
+
+static void on_done(int error, const char *text, void *userdata)
+{
+	told++;
+	outcome = error;
+	snprintf(why, sizeof(why), "%s", text);
+}
+
+static void on_ended(const char *uuid, void *userdata)
+{
+	nr_ended += streq(uuid, UUID);
+}
+
+/* Its outcome. */
+static int start(void)
+{
+	int r = agentcg_mps_start(m, UUID, on_done, &told, why);
+
+	if (r != -EINPROGRESS)
+		return r;
+	asked++;
+	return wait_for(told_all, 10000) ? outcome : -ETIMEDOUT;
+}
+
+static void again(void)
+{
+	m = agentcg_mps_free(m);
+	agentcg_mps_new(event, base, on_ended, NULL, &m);
+}
+
+static bool nobody(const char *uuid, void *userdata)
+{
+	return false;
+}
+
+static int take_signal(const char *file, int sig)
+{
+	char path[256];
+	FILE *f;
+	int pid = 0;
+
+	snprintf(path, sizeof(path), "%s/mps-" UUID "%s", base, file);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	if (f)
+		fclose(f);
+	return pid > 1 ? kill(pid, sig) : -1;
+}
+
+/* What NVIDIA's does: a process by its name, with a PID file; "quit" by standard input.  @before: that, @kind: of quitting. */
+static void put_control(const char *before, const char *quit)
+{
+	char text[2048];
+
+	/* The loop is exec'ed under the name that is looked for. */
+	snprintf(text, sizeof(text),
+		 "#!/bin/bash\n"
+		 "set -e\n"
+		 "pid=$CUDA_MPS_PIPE_DIRECTORY/nvidia-cuda-mps-control.pid\n"
+		 "if [ \"$1\" = -d ]; then\n"
+		 "	[ -d \"$CUDA_MPS_LOG_DIRECTORY\" ] && [ \"$CUDA_VISIBLE_DEVICES\" = " UUID " ]\n"
+		 "	%s\n"
+		 "	cp /bin/sleep \"$CUDA_MPS_LOG_DIRECTORY/nvidia-cuda-mps-control\"\n"
+		 "	\"$CUDA_MPS_LOG_DIRECTORY/nvidia-cuda-mps-control\" 100 </dev/null >/dev/null 2>&1 &\n"
+		 "	echo $! >\"$pid\"\n"
+		 "	sleep 0.1\n"
+		 "else\n"
+		 "	read -r word; [ \"$word\" = quit ]; %s\n"
+		 "fi\n", before, quit);
+	put("nvidia-cuda-mps-control", text);
+}
+
+#define QUIT	"kill $(cat \"$pid\")"
+
 static void control(void)
 {
-	/* The loop is exec'ed under the name that is looked for. */
-	put("nvidia-cuda-mps-control",
-	    "#!/bin/bash\n"
-	    "set -e\n"
-	    "pid=$CUDA_MPS_PIPE_DIRECTORY/nvidia-cuda-mps-control.pid\n"
-	    "if [ \"$1\" = -d ]; then\n"
-	    "	[ -d \"$CUDA_MPS_LOG_DIRECTORY\" ] && [ \"$CUDA_VISIBLE_DEVICES\" = " UUID " ]\n"
-	    "	cp /bin/sleep \"$CUDA_MPS_LOG_DIRECTORY/nvidia-cuda-mps-control\"\n"
-	    "	\"$CUDA_MPS_LOG_DIRECTORY/nvidia-cuda-mps-control\" 100 </dev/null >/dev/null 2>&1 &\n"
-	    "	echo $! >\"$pid\"\n"
-	    "	sleep 0.1\n"
-	    "else\n"
-	    "	read -r word; [ \"$word\" = quit ]; kill $(cat \"$pid\")\n"
-	    "fi\n");
-	tap_ok(!agentcg_mps_runs(base, UUID), "none runs");
-	tap_ok(!agentcg_mps_start(base, UUID, why) && agentcg_mps_runs(base, UUID), "it starts, with folders of its own");
-	tap_ok(!agentcg_mps_start(base, UUID, why) && agentcg_mps_runs(base, UUID), "twice is once");
-	tap_ok(!agentcg_mps_stop(base, UUID) && !agentcg_mps_runs(base, UUID) && !exists(""), "it ends, and its folder is gone");
-	tap_ok(!agentcg_mps_stop(base, UUID), "twice is once");
+	put_control("", QUIT);
+	tap_ok(!runs(), "none runs");
+	tap_ok(!start() && runs() && told == 1, "it starts, with folders of its own");
+	tap_ok(!start() && runs() && told == 1, "twice is once");
+	agentcg_mps_stop(m, UUID);
+	tap_ok(wait_for(gone, 5000) && !runs(), "it ends, and its folder is gone");
+	agentcg_mps_stop(m, UUID);
+	tap_ok(gone() && !nr_ended, "twice is once");
+
+	tap_ok(agentcg_mps_start(m, UUID, on_done, &told, why) == -EINPROGRESS &&
+	       agentcg_mps_start(m, UUID, on_done, &asked, why) == -EINPROGRESS, "two that want it wait for the same");
+	asked += 2;
+	tap_ok(wait_for(told_all, 5000) && !outcome, "... and both are told");
+	take_signal("/pipe/nvidia-cuda-mps-control.pid", SIGKILL);
+	wait_for(gone, 5000);
+	tap_ok(nr_ended == 1 && gone(), "one that dies is told, and its folder is gone");
+	tap_ok(!start(), "the next one starts");
+
+	/* Its clients still run. */
+	put_control("", "true");
+	agentcg_mps_stop(m, UUID);
+	tap_ok(start() == -EBUSY && runs(), "one that ends is not given: %s", why);
+	agentcg_mps_start(m, UUID, on_done, &told, why);
+	asked++;
+	take_signal("/pipe/nvidia-cuda-mps-control.pid", SIGTERM);
+	tap_ok(wait_for(told_all, 5000) && !outcome && runs(), "... who waits gets the next, when it has ended");
+	put_control("", QUIT);
+	agentcg_mps_stop(m, UUID);
+	wait_for(gone, 5000);
+}
+
+static void slow(void)
+{
+	put_control("sleep 2", QUIT);
+	tap_ok(!start() && runs(), "a slow one is waited for");
+	agentcg_mps_stop(m, UUID);
+	wait_for(gone, 5000);
+	agentcg_mps_start(m, UUID, on_done, &told, why);
+	agentcg_mps_forget(m, &told);
+	wait_for(runs, 5000);
+	tap_ok(wait_for(gone, 5000) && told == asked, "one that nobody waits for any more is ended when it has started");
+	put_control("exec sleep 60", QUIT);
+	tap_ok(start() == -EIO && !exists(""), "one that never does: %s", why);
 	put("nvidia-cuda-mps-control", "#!/bin/sh\nexit 1\n");
-	tap_ok(agentcg_mps_start(base, UUID, why) == -EIO && !exists(""), "one that fails leaves nothing: %s", why);
-	setenv("PATH", "/nonexistent", 1);
-	tap_ok(agentcg_mps_start(base, UUID, why) == -EOPNOTSUPP && !exists(""), "without MPS: %s", why);
+	tap_ok(start() == -EIO && !exists(""), "one that fails leaves nothing: %s", why);
+}
+
+/* What a daemon that was killed has begun. */
+static void next_daemon(void)
+{
+	put_control("", QUIT);
+	start();
+	again();
+	tap_ok(!start() && runs(), "the next daemon finds it");
+	again();
+	agentcg_mps_sweep(m, nobody, NULL);
+	tap_ok(wait_for(gone, 5000), "... or ends it, if nobody uses it");
+
+	put_control("sleep 1", QUIT);
+	agentcg_mps_start(m, UUID, on_done, &told, why);
+	wait_for(never, 200);	/* until it has its name */
+	again();
+	agentcg_mps_sweep(m, nobody, NULL);
+	tap_ok(wait_for(runs, 5000) && wait_for(gone, 5000), "... also one that was about to start");
+	put_control("cp /bin/sleep $CUDA_MPS_LOG_DIRECTORY/nvidia-cuda-mps-control\n"
+		    "	exec $CUDA_MPS_LOG_DIRECTORY/nvidia-cuda-mps-control 60", QUIT);
+	agentcg_mps_start(m, UUID, on_done, &told, why);
+	wait_for(never, 200);
+	again();
+	agentcg_mps_sweep(m, nobody, NULL);
+	tap_ok(take_signal("/starting", 0) == 0, "... which hangs");
+	tap_ok(wait_for(gone, 8000), "... and is killed in time");
+
+	put_control("", QUIT);
+	start();
+	put_control("", "true");
+	agentcg_mps_stop(m, UUID);
+	wait_for(never, 300);
+	again();
+	take_signal("/pipe/nvidia-cuda-mps-control.pid", SIGTERM);
+	wait_for(runs_not, 1000);
+	agentcg_mps_sweep(m, nobody, NULL);
+	tap_ok(wait_for(gone, 2000), "what has ended while there was no daemon is removed");
 }
 
 /* The number of a process that is another one by now. */
@@ -87,7 +259,10 @@ static void stale(void)
 	mkdir(path, 0700);
 	snprintf(path, sizeof(path), "%d\n", getpid());
 	put("mps-" UUID "/pipe/nvidia-cuda-mps-control.pid", path);
-	tap_ok(!agentcg_mps_runs(base, UUID) && !agentcg_mps_stop(base, UUID) && !exists(""), "a stale PID file names nobody");
+	agentcg_mps_stop(m, UUID);
+	tap_ok(!runs() && !exists(""), "a stale PID file names nobody");
+	setenv("PATH", "/nonexistent", 1);
+	tap_ok(agentcg_mps_start(m, UUID, on_done, &told, why) == -EOPNOTSUPP && !exists(""), "without MPS: %s", why);
 }
 
 int main(void)
@@ -99,9 +274,15 @@ int main(void)
 	snprintf(path, sizeof(path), "%s:%s", base, getenv("PATH") ?: "/usr/bin:/bin");
 	setenv("PATH", path, 1);
 	signal(SIGCHLD, SIG_IGN);	/* as the daemon does */
+	if (sd_event_default(&event) < 0 || agentcg_mps_new(event, base, on_ended, NULL, &m) < 0)
+		return 1;
 	shares();
 	control();
+	slow();
+	next_daemon();
 	stale();
+	agentcg_mps_free(m);
+	sd_event_unref(event);
 	snprintf(path, sizeof(path), "%s/nvidia-cuda-mps-control", base);
 	unlink(path);
 	rmdir(base);

@@ -141,10 +141,40 @@ static void many(struct nvml *n)
 	set("%s", text);
 	tap_ok(look(n) && g.list[0].nr_processes == AGENTCG_GPU_PIDS_MAX && g.list[0].processes[63].pid == 1063, "more processes than fit");
 	text[0] = '\0';
-	for (int i = 0; i < 40; i++)
+	for (int i = 0; i < 99; i++)
 		sprintf(text + strlen(text), "gpu GPU-%d\n", i);
 	set("%s", text);
 	tap_ok(look(n) && g.nr == AGENTCG_GPUS_MAX, "more GPUs than fit");
+}
+
+#define DIVIDED	"gpu GPU-1\npci 0:65:0\nmig\nprocess compute 100 5\n" \
+		"instance MIG-a1\nmemory 2000 500\nprocess compute 101 5\ninstance MIG-b2\nname Half\ngpu GPU-2\nbusy 3\n"
+
+static void instances(void)
+{
+	const struct gpu *parent = &g.list[0], *a = &g.list[2], *b = &g.list[3];
+	struct nvml *n;
+
+	if (agentcg_nvml_open(&n, library) < 0)
+		return;
+	set(DIVIDED);
+	tap_ok(look(n) && g.nr == 4 && parent->mig && parent->busy == -1 && !parent->nr_processes && streq(g.list[1].uuid, "GPU-2") &&
+	       g.list[1].busy == 3 && !g.list[1].mig, "a GPU in MIG mode, another");
+	tap_ok(a->is_instance && streq(a->uuid, "MIG-a1") && a->index == 0 && a->instance == 0 && streq(a->pci, "0000:65:00.0") &&
+	       a->memory_total == 2000 && a->nr_processes == 1 && a->processes[0].pid == 101 && a->busy == -1 && a->state == GPU_OK, "its instances come after all");
+	tap_ok(agentcg_gpus_find(&g, "0/1") == b && agentcg_gpus_find(&g, "MIG-b") == b && agentcg_gpus_find(&g, "0") == parent &&
+	       !agentcg_gpus_find(&g, "MIG-") && !agentcg_gpus_find(&g, "0/2") && !agentcg_gpus_find(&g, "1/0") && !agentcg_gpus_find(&g, "0/"),
+	       "... and are found by number and UUID");
+	set("gpu GPU-1\nmig\ninstance MIG-b2\ngpu GPU-2\n");
+	tap_ok(look(n) && g.nr == 4 && a->state == GPU_OK && streq(a->uuid, "MIG-b2") && b->state == GPU_LOST && streq(b->uuid, "MIG-a1"),
+	       "one that is taken away");
+	set(DIVIDED "error nvmlDeviceGetMigMode 3\n");
+	tap_ok(look(n) && g.nr == 4 && a->state == GPU_OK, "a GPU that knows no MIG");
+	set("gpu GPU-1\nmig\nerror * 15\ninstance MIG-a1\ngpu GPU-2\n");
+	tap_ok(look(n) && parent->state == GPU_LOST && a->state == GPU_LOST && g.list[1].state == GPU_OK, "with a GPU its instances are lost");
+	set("gpu GPU-1\nmig\nerror nvmlDeviceGetMigDeviceHandleByIndex 999\ngpu GPU-2\n");
+	tap_ok(look(n) && parent->state == GPU_OK && a->state == GPU_LOST, "a driver that does not tell them");
+	agentcg_nvml_close(n);
 }
 
 static void lost(struct nvml *n)
@@ -254,6 +284,7 @@ int main(int argc, char **argv)
 	lost(n);
 	hang(n);
 	close_hung(n);
+	instances();
 	old();
 	if (agentcg_nvml_open(&n, library) < 0)
 		return 1;

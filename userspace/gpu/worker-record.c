@@ -52,7 +52,7 @@ int agentcg_worker_save(const struct worker *w)
 			TEXT("from", w->from ?: ""),
 			SD_JSON_BUILD_PAIR_VARIANT("gpus", gpus),
 			NUMBER("cores", w->wish.cores),
-			SD_JSON_BUILD_PAIR_INTEGER("node", w->wish.node),
+			SD_JSON_BUILD_PAIR_INTEGER("node", w->wish.node), NUMBER("gpusAtNode", w->wish.gpus_at_node),
 			TEXT("cpus", cpus_format(&w->place.cpus, cpus)), TEXT("mems", cpus_format(&w->place.mems, mems)),
 			NUMBER("memory", w->memory), NUMBER("hugePages", w->huge_pages), NUMBER("mpsShare", w->mps_share),
 			TEXT("url", w->url_said ? w->url : ""), TEXT("offloading", agentcg_pause_broken(w)),
@@ -104,6 +104,8 @@ static void load_place(struct worker *w, sd_json_variant *v)
 		.cores = (unsigned int)agentcg_json_u64(v, "cores"),
 		.node = number_at(v, "node", AGENTCG_NODE_UNKNOWN),
 		.priority = w->priority,
+		.gpus = w->nr_gpus,
+		.gpus_at_node = (unsigned int)agentcg_json_u64(v, "gpusAtNode"),
 	};
 	(void)cpus_parse(agentcg_json_string(v, "cpus") ?: "", &w->place.cpus);
 	(void)cpus_parse(agentcg_json_string(v, "mems") ?: "", &w->place.mems);

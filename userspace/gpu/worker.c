@@ -28,6 +28,9 @@
 /* From the answer to exec. */
 #define BEGIN_USEC	(5 * USEC_PER_SEC)
 
+/* Of a process, that is looked at. */
+#define ENVIRONMENT_MAX	(256 * 1024)
+
 /* How often pinned memory is counted: some ms for each process. */
 #define PINNED_USEC	(10 * USEC_PER_SEC)
 
@@ -71,7 +74,7 @@ void agentcg_worker_name(struct manager *m, const char *command, char name[AGENT
 
 /* ---- its processes ------------------------------------------------------ */
 
-static int read_processes(const struct worker *w, struct tree *ret)
+int agentcg_worker_processes(const struct worker *w, struct tree *ret)
 {
 	_cleanup_free_ char *text = NULL;
 	char *save = NULL;
@@ -120,7 +123,7 @@ static int move_all(struct worker *w, int to)
 	int r = t ? 0 : -ENOMEM;
 
 	for (int look = 0; !r && look < 4; look++) {
-		r = read_processes(w, t);
+		r = agentcg_worker_processes(w, t);
 		if (r < 0 || !t->nr)
 			break;
 		for (size_t i = 0; !r && i < t->nr; i++) {
@@ -177,7 +180,7 @@ static int move_memory(struct worker *w, const struct cpus *mems)
 
 	w->mover = agentcg_mover_free(w->mover);
 	if (!r && !group)
-		r = read_processes(w, t);
+		r = agentcg_worker_processes(w, t);
 	if (!r)
 		r = agentcg_mover_start(w->m->event, group ? w->fd : -1, t->pids, t->nr, mems, on_moved, w, &w->mover);
 	free(t);
@@ -188,7 +191,7 @@ static int move_memory(struct worker *w, const struct cpus *mems)
 static int bind_processes(struct worker *w, const struct cpus *cpus)
 {
 	struct tree *t = malloc(sizeof(*t));
-	int r = t ? read_processes(w, t) : -ENOMEM;
+	int r = t ? agentcg_worker_processes(w, t) : -ENOMEM;
 
 	for (size_t i = 0; !r && i < t->nr; i++) {
 		r = agentcg_bind_threads(t->pids[i], cpus);
@@ -279,12 +282,27 @@ void agentcg_worker_set_state(struct worker *w, enum worker_state state, const c
 
 /* ---- engine ------------------------------------------------------------- */
 
+/* As it was executed with; the kernel gives a page at a time. */
+static ssize_t read_environment(pid_t pid, char text[ENVIRONMENT_MAX])
+{
+	_cleanup_close_ int fd = -1;
+	ssize_t n, size = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && size < ENVIRONMENT_MAX && (n = read(fd, text + size, (size_t)(ENVIRONMENT_MAX - size))) > 0)
+		size += n;
+	return size;
+}
+
 static bool guess_engine(struct worker *w, pid_t pid)
 {
 	struct engine_guess guess = {};
+	_cleanup_free_ char *environment = malloc(ENVIRONMENT_MAX);
 	char args[4096], title[32] = "", path[64];
 	_cleanup_close_ int fd = -1, comm = -1;
-	ssize_t n;
+	ssize_t n, size;
 
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -296,7 +314,8 @@ static bool guess_engine(struct worker *w, pid_t pid)
 	comm = open(path, O_RDONLY | O_CLOEXEC);
 	if (comm >= 0 && read(comm, title, sizeof(title) - 1) > 0)
 		title[strcspn(title, "\n")] = 0;
-	agentcg_engine_guess(args, (size_t)n, title, &guess);
+	size = environment ? read_environment(pid, environment) : 0;
+	agentcg_engine_guess_all(args, (size_t)n, title, environment ?: "", (size_t)size, &guess);
 	if (guess.kind == ENGINE_UNKNOWN || guess.helper)
 		return false;
 	w->engine = guess.kind;
@@ -311,7 +330,7 @@ static bool find_engine(struct worker *w)
 	struct tree *t = malloc(sizeof(*t));
 	bool found = false;
 
-	if (t && read_processes(w, t) >= 0)
+	if (t && agentcg_worker_processes(w, t) >= 0)
 		for (size_t i = 0; !found && i < t->nr; i++)
 			found = guess_engine(w, t->pids[i]);
 	free(t);
@@ -321,18 +340,18 @@ static bool find_engine(struct worker *w)
 /* It executes something else than when it asked; or has had time to, should that be the same program. */
 static bool has_begun(const struct worker *w)
 {
-	uint64_t program = program_of(w->pid);
+	uint64_t program = w->start ? 0 : program_of(w->pid);
 
 	return program && (program != w->launcher || now_usec(CLOCK_MONOTONIC) - w->began_usec > BEGIN_USEC);
 }
 
 /*
- * Files that it maps, weights too, may have been read before, to another node: while it
- * loads they are fetched some times.  After that its engine has what it needs.
+ * Files that it maps may have been read before, to another node.  `agentcg gpu run` has fetched those that its command names
+ * (cli/near.h); those that it loads later are fetched at once and some times more, while it loads.  After that its engine has what it needs.
  */
 static void sweep(struct worker *w)
 {
-	static const uint64_t after[] = { 1, 15, 60, 300 };	/* seconds */
+	static const uint64_t after[] = { 0, 1, 3, 8, 15, 30, 60, 120, 300 };	/* seconds */
 	uint64_t age = now_usec(CLOCK_MONOTONIC) - w->began_usec;
 
 	if (w->mover || w->swept == ARRAY_SIZE(after) || age < after[w->swept] * USEC_PER_SEC)
@@ -348,7 +367,7 @@ static void measure_pinned(struct worker *w)
 	struct tree *t = malloc(sizeof(*t));
 	struct pinned sum = {};
 
-	if (t && now >= w->pinned_due && read_processes(w, t) >= 0) {
+	if (t && now >= w->pinned_due && agentcg_worker_processes(w, t) >= 0) {
 		for (size_t i = 0; i < t->nr; i++)
 			(void)agentcg_pinned_read("/proc", t->pids[i], false, &sum);
 		w->pinned = agentcg_pinned_total(&sum);
@@ -487,7 +506,7 @@ int agentcg_worker_kill(struct worker *w, char *why)
 	if (!r && w->fd >= 0)
 		r = agentcg_cgroup_kill(w->fd);
 	else if (!r)
-		r = read_processes(w, t);
+		r = agentcg_worker_processes(w, t);
 	for (size_t i = 0; !r && w->fd < 0 && i < t->nr; i++)
 		(void)kill(t->pids[i], SIGKILL);
 	free(t);
@@ -501,6 +520,7 @@ struct worker *agentcg_worker_free(struct worker *w)
 	if (!w)
 		return NULL;
 	end_parts(w);
+	agentcg_worker_start_free(w->start);
 	sd_event_source_disable_unref(w->killed);
 	sd_event_source_disable_unref(w->events);
 	agentcg_mover_free(w->mover);
@@ -530,6 +550,16 @@ static struct worker *alloc_worker(struct manager *m, const char *name)
 	return w;
 }
 
+/* Those that share a node's cores. */
+static unsigned int gpus_at(const struct gpus *g, int node)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; node >= 0 && i < g->nr; i++)
+		n += !g->list[i].mig && agentcg_topology_pci_node(AGENTCG_SYSFS, g->list[i].pci) == node;
+	return n;
+}
+
 static void take_wish(struct worker *w, const struct worker_wish *wish)
 {
 	w->role = wish->role;
@@ -543,7 +573,10 @@ static void take_wish(struct worker *w, const struct worker_wish *wish)
 	strcpy(w->url, wish->url);
 	memcpy(w->gpus, wish->gpus, sizeof(w->gpus));
 	w->nr_gpus = wish->nr_gpus;
-	w->wish = (struct place_wish){ .cores = wish->cores, .node = wish->node, .priority = wish->priority };
+	w->wish = (struct place_wish){
+		.cores = wish->cores, .node = wish->node, .priority = wish->priority,
+		.gpus = wish->nr_gpus, .gpus_at_node = gpus_at(&w->m->workers->gpus, wish->node),
+	};
 }
 
 /* The group, with its record: from here on another daemon can give back what this one did. */

@@ -33,6 +33,8 @@
 struct manager;
 struct mover;
 struct notes;
+struct tree;
+struct worker_start;
 struct worker_feed;		/* its threads that feed the GPU, see feed.h */
 struct worker_launch;		/* launch delay, see launches.h */
 struct worker_engine;		/* what its engine offers and holds, see adapter.h */
@@ -73,6 +75,7 @@ struct worker {
 	uint64_t pinned_due;		/* when that is counted again */
 	uint64_t huge_pages;		/* bytes asked for */
 	unsigned int mps_share;		/* percent; 0: no MPS */
+	bool mps_lost;			/* MPS has ended under it */
 
 	int fd;				/* its group; -1: none (degraded) */
 	uint64_t id;
@@ -94,6 +97,8 @@ struct worker {
 	bool url_said;			/* by who started it */
 	char url[AGENTCG_WORKER_URL_MAX];	/* "http://127.0.0.1:8080"; "": unknown */
 
+	struct worker_start *start;	/* who waits for its environment (method-gpu.c); NULL: nobody */
+
 	struct worker_launch *launch;	/* each NULL: not there */
 	struct worker_engine *adapter;
 	struct worker_metrics *metrics;
@@ -111,7 +116,7 @@ struct worker_wish {
 	char name[AGENTCG_WORKER_NAME_MAX + 1];		/* "": made of @command */
 	enum worker_role role;
 	uint32_t priority;
-	unsigned int cores;		/* 0: by its GPUs */
+	unsigned int cores;		/* 0: by its GPUs, see place.h */
 	uint64_t memory, huge_pages;	/* bytes; 0: what it uses, none */
 	unsigned int mps_share;
 	char url[AGENTCG_WORKER_URL_MAX];
@@ -150,8 +155,15 @@ int agentcg_worker_bind(struct worker *w, const struct placement *place);
 uint64_t agentcg_worker_protection(uint64_t said, uint64_t in_force, uint64_t current);
 /* Bytes that agents do not get because of it. */
 uint64_t agentcg_worker_taken(const struct worker *w);
+/* Those that it has now. */
+int agentcg_worker_processes(const struct worker *w, struct tree *ret);
 /* Its state has changed; those who watch are told. */
 void agentcg_worker_set_state(struct worker *w, enum worker_state state, const char *reason);
+
+/* What its environment waited for is there (0), and it is asked for again; or cannot be, and it ends. */
+void agentcg_worker_prepared(struct worker *w, int error, const char *why);
+/* Whoever waits is told that it has ended. */
+void agentcg_worker_start_free(struct worker_start *s);
 
 /*
  * What others hang on a worker.  Called by worker.c once it runs (and after
@@ -161,7 +173,10 @@ struct worker_part {
 	const char *name;
 	void (*begin)(struct worker *w);
 	void (*end)(struct worker *w);
-	/* Before it starts: variables for its environment, an array of "NAME=value"; @why if it cannot start so.  May be NULL. */
+	/*
+	 * Before it starts: variables for its environment, an array of "NAME=value"; @why if it cannot start so.
+	 * -EINPROGRESS: not yet, agentcg_worker_prepared() will tell.  May be NULL.
+	 */
 	int (*environment)(struct worker *w, sd_json_variant **list, char *why);
 	/* Its state has changed; may be NULL. */
 	void (*state)(struct worker *w);
@@ -171,6 +186,6 @@ struct worker_part {
 extern const struct worker_part agentcg_launch_part;	/* launch-part.c */
 extern const struct worker_part agentcg_engine_part;	/* pause.c */
 extern const struct worker_part agentcg_metrics_part;	/* metrics-poll.c */
-extern const struct worker_part agentcg_share_part;	/* mps.c: MPS and checkpoints */
+extern const struct worker_part agentcg_share_part;	/* mps-part.c: MPS and checkpoints */
 
 #endif

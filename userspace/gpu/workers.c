@@ -6,9 +6,11 @@
 
 #include "bind.h"
 #include "cgroup.h"
+#include "launch-part.h"
 #include "log.h"
 #include "manager.h"
 #include "mps.h"
+#include "mps-part.h"
 #include "yield-pool.h"
 
 /* Threads, usage and CPUs tell nobody when they change. */
@@ -62,6 +64,20 @@ static void check_gpus(struct workers *ws, struct worker *w)
 		agentcg_worker_set_state(w, WORKER_RUNNING, NULL);
 }
 
+/* The busiest of its GPUs. */
+static void tell_busy(const struct workers *ws, struct worker *w)
+{
+	int busy = -1;
+
+	for (unsigned int i = 0; i < w->nr_gpus; i++) {
+		const struct gpu *g = agentcg_gpus_find(&ws->gpus, w->gpus[i]);
+
+		if (g && g->busy > busy)
+			busy = g->busy;
+	}
+	agentcg_launch_set_busy(w, busy);
+}
+
 static void answer(struct worker_asker *a)
 {
 	for (struct worker_asker **p = &a->ws->askers; *p; p = &(*p)->next)
@@ -85,9 +101,11 @@ static int on_nvml(sd_event_source *source, int fd, uint32_t revents, void *user
 	struct workers *ws = userdata;
 
 	agentcg_nvml_get(ws->nvml, &ws->gpus);
-	for (unsigned int i = 0; i < ws->nr; i++)
+	for (unsigned int i = 0; i < ws->nr; i++) {
 		if (ws->list[i]->state != WORKER_STARTING)
 			check_gpus(ws, ws->list[i]);
+		tell_busy(ws, ws->list[i]);
+	}
 	while (ws->askers)
 		answer(ws->askers);
 	return 0;
@@ -313,8 +331,7 @@ void agentcg_workers_remove(struct workers *ws, struct worker *w)
 		if (ws->list[i] != w)
 			ws->list[n++] = ws->list[i];
 	ws->nr = n;
-	if (w->mps_share)
-		agentcg_mps_sweep(ws->m);
+	agentcg_mps_part_removed(ws, w);
 }
 
 struct worker *agentcg_workers_of(struct workers *ws, pid_t pid)
@@ -391,6 +408,8 @@ int agentcg_workers_open(struct manager *m)
 	m->workers = ws;
 	r = agentcg_yield_pool_open(m);
 	if (!r)
+		r = agentcg_mps_part_open(ws);
+	if (!r)
 		r = open_slice(ws);
 	if (!r)
 		r = agentcg_topology_read(AGENTCG_SYSFS, &ws->topology);
@@ -402,7 +421,7 @@ int agentcg_workers_open(struct manager *m)
 	}
 	if (agentcg_slice_adopt(&ws->slice) >= 0)
 		adopt(ws);
-	agentcg_mps_sweep(m);
+	agentcg_mps_part_adopted(ws);
 	return 0;
 }
 
@@ -427,6 +446,7 @@ struct workers *agentcg_workers_free(struct workers *ws)
 	sd_event_source_disable_unref(ws->nvml_source);
 	while (ws->nr)
 		agentcg_worker_free(ws->list[--ws->nr]);
+	ws->mps = agentcg_mps_free(ws->mps);
 	ws->m->yield = agentcg_yield_pool_free(ws->m->yield);
 	agentcg_nvml_close(ws->nvml);
 	agentcg_topology_done(&ws->topology);

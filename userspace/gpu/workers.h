@@ -14,6 +14,7 @@
 #define AGENTCG_SYSFS	"/sys"
 
 struct worker_asker;
+struct mps;
 
 struct workers {
 	struct manager *m;
@@ -25,6 +26,7 @@ struct workers {
 	sd_event_source *tick;
 	uint64_t looked_usec;		/* CLOCK_MONOTONIC */
 	unsigned int ticks;
+	struct mps *mps;		/* control daemons */
 	struct worker_asker *askers;	/* of GetWorkers, who wait for a snapshot */
 	struct worker *list[AGENTCG_WORKERS_MAX];
 	unsigned int nr;
