@@ -194,7 +194,7 @@ kill $other
 launcher=$!
 bound() { [ "$(workers '.workers[] | select(.name == "launches") | .launches.boundBy')" = "$1" ]; }
 gpus "busy 97"
-check "a worker that waits for a busy GPU is bound by it" eventually 60 bound gpu
+check "a worker that waits for a busy GPU is bound by it" eventually 180 bound gpu
 gpus "busy 20"
 check "... for one that is idle it waits in vain" eventually 20 bound unknown
 gpus "error nvmlDeviceGetUtilizationRates 3"
