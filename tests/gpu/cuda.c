@@ -5,8 +5,9 @@
  * waker says) and when it came.  A breakpoint at the function's first byte shows
  * whether the probe saw that launch.
  *
- * Of checkpoints it knows what is in the folder AGENTCG_FAKE_CUDA: a process uses CUDA if a file there has its PID as name and its state as text
- * (running, locked, checkpointed, failed). A file "fail" there has the name of a function that fails; "slow": checkpoints take a second.
+ * Of checkpoints it knows what is in the folder AGENTCG_FAKE_CUDA: a process uses CUDA if a file there has its PID as name
+ * and its state as text (running, locked, checkpointed, failed). A file "fail" there has the name of a function that fails;
+ * "slow": checkpoints take a second.
  */
 #include <pthread.h>
 #include <stdatomic.h>

@@ -190,11 +190,11 @@ is "... the worker's is none" "$(workers '[.gpus[0].others[].pid] | join(" ")')"
 kill $other
 
 # ---- what limits it: a libcuda that is a fake, too, on which it waits for most of the time
-"$agentcg" gpu run --name launches --gpu 0 --cpus 1 -- "$out/tests/gpu/launcher" waits 600 2000 750 200000 >"$work/launches.out" 2>&1 &
+"$agentcg" gpu run --name launches --gpu 0 --cpus 1 -- "$out/tests/gpu/launcher" waits 600 2000 750 5000000 >"$work/launches.out" 2>&1 &
 launcher=$!
 bound() { [ "$(workers '.workers[] | select(.name == "launches") | .launches.boundBy')" = "$1" ]; }
 gpus "busy 97"
-check "a worker that waits for a busy GPU is bound by it" eventually 60 bound gpu
+check "a worker that waits for a busy GPU is bound by it" eventually 180 bound gpu
 gpus "busy 20"
 check "... for one that is idle it waits in vain" eventually 20 bound unknown
 gpus "error nvmlDeviceGetUtilizationRates 3"

@@ -62,7 +62,7 @@ size_t agentcg_kthreads_find(struct kthreads *k, const struct cpus *cpus)
 		if (k->nr == AGENTCG_KTHREADS_MAX)
 			break;
 		if (t.pid <= 0 || !is_movable(t.pid, &t.start) || knows(k, t.pid, t.start) || read_allowed(t.pid, &t.before) < 0 ||
-		    !cpus_intersect(&t.before, cpus))
+		    (cpus && !cpus_intersect(&t.before, cpus)))
 			continue;
 		k->list[k->nr++] = t;
 		found++;

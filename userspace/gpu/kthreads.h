@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Kernel threads that may run anywhere are kept off the workers' CPUs: since 7.0 a
- * cpuset partition leaves them alone (6.12 moves them itself).  Those that the kernel
+ * cpuset partition leaves them alone.  6.12 moves all of them itself, and forgets where they belonged (kswapd to
+ * its node), so that is noted before there is a partition.  Those that the kernel
  * has bound (PF_NO_SETAFFINITY: per CPU, kworkers) stay where they are.
  */
 #ifndef _AGENTCG_KTHREADS_H
@@ -26,7 +27,7 @@ struct kthreads {
 	size_t nr;
 };
 
-/* Adds those that could run on @cpus and are not known yet; how many.  Nothing is changed yet: note them first. */
+/* Adds those that could run on @cpus (NULL: all) and are not known yet; how many.  Nothing is changed yet: note them first. */
 size_t agentcg_kthreads_find(struct kthreads *k, const struct cpus *cpus);
 /* All that are known run elsewhere than on @cpus, and where they ran before; with no CPUs they are forgotten. */
 void agentcg_kthreads_apply(struct kthreads *k, const struct cpus *cpus);

@@ -9,6 +9,8 @@
 #include "priority.h"
 #include "workers.h"
 
+/* Some 100 ms, where all is well. */
+#define START_USEC	(5 * USEC_PER_SEC)
 #define MPS_LOST	"MPS of its GPU has ended, though nobody here ended it; start this worker anew"
 
 static bool is_best_effort(const struct worker *w)
@@ -117,7 +119,7 @@ static bool is_used(const char *uuid, void *userdata)
 
 int agentcg_mps_part_open(struct workers *ws)
 {
-	return agentcg_mps_new(ws->m->event, AGENTCG_MPS_BASE, on_ended, ws, &ws->mps);
+	return agentcg_mps_new(ws->m->event, AGENTCG_MPS_BASE, START_USEC, on_ended, ws, &ws->mps);
 }
 
 void agentcg_mps_part_removed(struct workers *ws, struct worker *w)

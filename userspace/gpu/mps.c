@@ -21,7 +21,6 @@
 #define ENDING_FILE	"/ending"
 #define PATH_SIZE	AGENTCG_MPS_PATH
 
-#define START_USEC	(5 * USEC_PER_SEC)
 /* Between the end of what was to start it and its PID file. */
 #define GRACE_USEC	(1 * USEC_PER_SEC)
 #define QUIT_USEC	(1 * USEC_PER_SEC)
@@ -65,6 +64,7 @@ struct control {
 struct mps {
 	sd_event *event;
 	char *base;
+	uint64_t start_usec;
 	agentcg_mps_ended_t ended;
 	void *userdata;
 	struct control *list;
@@ -333,7 +333,7 @@ static void started(struct control *c)
 static void look_at_start(struct control *c, uint64_t now)
 {
 	bool tool_done = tool_ended(c);
-	char why[AGENTCG_WHY_MAX];
+	char why[AGENTCG_WHY_MAX], how[40];
 
 	if (watch_end(c)) {
 		started(c);
@@ -343,8 +343,9 @@ static void look_at_start(struct control *c, uint64_t now)
 		c->until_usec = now + GRACE_USEC;
 	if (now < c->until_usec)
 		return;
+	snprintf(how, sizeof(how), "it has not for %llu s", (unsigned long long)(c->m->start_usec / USEC_PER_SEC));
 	agentcg_why(0, why, CONTROL " does not start for GPU %s (%s); see its log by hand, or do without --mps-share", c->uuid,
-		    tool_done ? "it ended" : "it has not for 5 s");
+		    tool_done ? "it ended" : how);
 	failed(c, -EIO, why);
 }
 
@@ -394,7 +395,7 @@ static int begin(struct control *c, char *why)
 	if (r < 0)
 		return r;
 	c->step = STARTING;
-	c->until_usec = now_usec(CLOCK_MONOTONIC) + START_USEC;
+	c->until_usec = now_usec(CLOCK_MONOTONIC) + c->m->start_usec;
 	r = run_tool(c, "-d", NULL, &pid);
 	if (!r) {
 		write_note(c->m, c->uuid, STARTING_FILE, pid);
@@ -433,7 +434,7 @@ static struct control *take_over(struct mps *m, const char *uuid)
 		return c;
 	c->step = STARTING;
 	c->tool = starter ? pidfd_open(starter, 0) : -1;
-	c->until_usec = now_usec(CLOCK_MONOTONIC) + START_USEC;
+	c->until_usec = now_usec(CLOCK_MONOTONIC) + c->m->start_usec;
 	if (look_soon(c) >= 0)
 		return c;
 	drop(c);
@@ -451,7 +452,7 @@ int agentcg_mps_start(struct mps *m, const char *uuid, agentcg_mps_done_t done, 
 		return 0;
 	if (c) {
 		if (!c->waiters)
-			c->wait_usec = now_usec(CLOCK_MONOTONIC) + START_USEC;
+			c->wait_usec = now_usec(CLOCK_MONOTONIC) + m->start_usec;
 		r = look_soon(c);
 		return r < 0 ? r : add_waiter(c, done, userdata) ?: -EINPROGRESS;
 	}
@@ -513,13 +514,13 @@ void agentcg_mps_sweep(struct mps *m, bool (*used)(const char *uuid, void *userd
 		closedir(dir);
 }
 
-int agentcg_mps_new(sd_event *event, const char *base, agentcg_mps_ended_t ended, void *userdata, struct mps **ret)
+int agentcg_mps_new(sd_event *event, const char *base, uint64_t start_usec, agentcg_mps_ended_t ended, void *userdata, struct mps **ret)
 {
 	struct mps *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return -ENOMEM;
-	*m = (struct mps){ .event = event, .base = strdup(base), .ended = ended, .userdata = userdata };
+	*m = (struct mps){ .event = event, .base = strdup(base), .start_usec = start_usec, .ended = ended, .userdata = userdata };
 	if (!m->base) {
 		free(m);
 		return -ENOMEM;

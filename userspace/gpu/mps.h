@@ -37,8 +37,8 @@ typedef void (*agentcg_mps_done_t)(int error, const char *why, void *userdata);
 /* One that ran has ended, and was not to. */
 typedef void (*agentcg_mps_ended_t)(const char *uuid, void *userdata);
 
-/* Folders are made below @base. */
-int agentcg_mps_new(sd_event *event, const char *base, agentcg_mps_ended_t ended, void *userdata, struct mps **ret);
+/* Folders are made below @base.  Starting may take @start_usec, and whoever finds one that ends waits for its end as long. */
+int agentcg_mps_new(sd_event *event, const char *base, uint64_t start_usec, agentcg_mps_ended_t ended, void *userdata, struct mps **ret);
 /* What runs goes on, and nobody is told anything. */
 struct mps *agentcg_mps_free(struct mps *m);
 

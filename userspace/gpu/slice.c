@@ -355,6 +355,8 @@ int agentcg_slice_set_cpus(struct slice *s, const struct cpus *cpus, char *why)
 
 	if (s->fd < 0 || !s->can_cpuset)
 		return 0;
+	if (cpus_empty(&s->cpus) && !cpus_empty(cpus) && agentcg_kthreads_find(&s->kthreads, NULL))
+		r = save(s);
 	cpus_or(&both, cpus);
 	for (unsigned int i = 0; !r && i < s->nr_above; i++)
 		r = write_above(s, i, &both);

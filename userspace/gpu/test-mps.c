@@ -10,6 +10,8 @@
 
 #define UUID	"GPU-11111111-2222-3333-4444-555555555555"
 
+#define START_USEC	(2 * USEC_PER_SEC)
+
 static sd_event *event;
 static struct mps *m;
 static int told, asked, outcome, nr_ended;
@@ -113,7 +115,7 @@ static int start(void)
 static void again(void)
 {
 	m = agentcg_mps_free(m);
-	agentcg_mps_new(event, base, on_ended, NULL, &m);
+	agentcg_mps_new(event, base, START_USEC, on_ended, NULL, &m);
 }
 
 static bool nobody(const char *uuid, void *userdata)
@@ -196,7 +198,7 @@ static void control(void)
 
 static void slow(void)
 {
-	put_control("sleep 2", QUIT);
+	put_control("sleep 0.5", QUIT);
 	tap_ok(!start() && runs(), "a slow one is waited for");
 	agentcg_mps_stop(m, UUID);
 	wait_for(gone, 5000);
@@ -221,7 +223,7 @@ static void next_daemon(void)
 	agentcg_mps_sweep(m, nobody, NULL);
 	tap_ok(wait_for(gone, 5000), "... or ends it, if nobody uses it");
 
-	put_control("sleep 1", QUIT);
+	put_control("sleep 0.5", QUIT);
 	agentcg_mps_start(m, UUID, on_done, &told, why);
 	wait_for(never, 200);	/* until it has its name */
 	again();
@@ -274,7 +276,7 @@ int main(void)
 	snprintf(path, sizeof(path), "%s:%s", base, getenv("PATH") ?: "/usr/bin:/bin");
 	setenv("PATH", path, 1);
 	signal(SIGCHLD, SIG_IGN);	/* as the daemon does */
-	if (sd_event_default(&event) < 0 || agentcg_mps_new(event, base, on_ended, NULL, &m) < 0)
+	if (sd_event_default(&event) < 0 || agentcg_mps_new(event, base, START_USEC, on_ended, NULL, &m) < 0)
 		return 1;
 	shares();
 	control();
