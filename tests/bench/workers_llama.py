@@ -22,7 +22,7 @@ LOAD = f"{OUT}/tests/bench-workers-load"
 MODEL, STOP, METER = "/scratch/model.gguf", "/run/bench-stop", "/run/bench-meter"
 PORT = 8080
 CALLS, CALL_MIB = 16, 40
-TOKENS, PROMPT = 100, "The quick brown fox jumps over the lazy dog."
+TOKENS, PROMPT = 400, "The quick brown fox jumps over the lazy dog."
 SERVER = ["llama-server", "--model", MODEL, "--threads", "1", "--parallel", "1", "--ctx-size", "512", "--port", str(PORT),
           "--no-warmup", "--metrics", "--no-webui", "--cache-ram", "0"]
 # Single bytes are no characters, and what is none is not told: a token of each that comes is wanted.

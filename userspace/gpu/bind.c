@@ -217,6 +217,7 @@ int agentcg_mover_start(sd_event *event, int group, const pid_t *pids, size_t nr
 	v->fd = fds[0];
 	pid = fork();
 	if (pid == 0) {
+		agentcg_close_others(fds[1], group);
 		r = move(group, pids, nr, mems);
 		_exit(write(fds[1], &r, sizeof(r)) != sizeof(r));
 	}

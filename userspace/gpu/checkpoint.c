@@ -296,6 +296,7 @@ static int start(struct worker_share *s, bool save)
 	if (pid == 0) {
 		struct outcome o = {};
 
+		agentcg_close_others(fds[1], -1);
 		signal(SIGCHLD, SIG_DFL);
 		o.error = save ? agentcg_checkpoint_save(NULL, pids, n, o.why) : agentcg_checkpoint_restore(NULL, pids, n, o.why);
 		_exit(write(fds[1], &o, sizeof(o)) != sizeof(o));

@@ -39,6 +39,12 @@
 /* Writes a sentence to @why (AGENTCG_WHY_MAX, or NULL) and returns @error. */
 int agentcg_why(int error, char *why, const char *format, ...) _printf_(3, 4);
 
+/*
+ * In a child that goes on without exec: closes all but stdin, stdout, stderr, @a and @b (-1: nothing). What it kept of
+ * a daemon's sockets would be open when that has gone, and nobody there.
+ */
+void agentcg_close_others(int a, int b);
+
 static inline void agentcg_freep(void *p)
 {
 	free(*(void **)p);
