@@ -4,7 +4,7 @@
  *
  *	spin CPU ROUNDS		a fixed amount of work on that CPU; prints the microseconds that it took
  *	keep CPU...		keeps these CPUs busy until it is killed, while nobody else wants them
- *	meter CPU FILE		counts in FILE, as 8 bytes, how much that CPU gets done; ends with its parent
+ *	fill CPU		keeps that CPU busy, until its parent ends
  *	hog MIB FILE		a tool call: gets MIB of memory and computes over it, and that over and
  *				over, until FILE exists; then it ends well
  */
@@ -85,22 +85,12 @@ static _Noreturn void keep(int n, char **cpus)
 		compute(1000000);
 }
 
-static int meter(int cpu, const char *file)
+static _Noreturn void fill(int cpu)
 {
-	int fd = open(file, O_RDWR | O_CREAT | O_TRUNC, 0644);
-	volatile uint64_t *count;
-
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	bind_to(cpu);
-	if (fd < 0 || ftruncate(fd, PAGE) < 0)
-		return 1;
-	count = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (count == MAP_FAILED)
-		return 1;
-	for (;;) {
-		compute(1000);
-		++*count;
-	}
+	for (;;)
+		compute(1000000);
 }
 
 static int hog(unsigned long mib, const char *file)
@@ -129,10 +119,10 @@ int main(int argc, char **argv)
 		return spin(atoi(argv[2]), strtoul(argv[3], NULL, 10));
 	if (argc > 2 && !strcmp(argv[1], "keep"))
 		keep(argc - 2, argv + 2);
-	if (argc == 4 && !strcmp(argv[1], "meter"))
-		return meter(atoi(argv[2]), argv[3]);
+	if (argc == 3 && !strcmp(argv[1], "fill"))
+		fill(atoi(argv[2]));
 	if (argc == 4 && !strcmp(argv[1], "hog"))
 		return hog(strtoul(argv[2], NULL, 10), argv[3]);
-	fprintf(stderr, "usage: workers-load spin CPU ROUNDS | keep CPU... | meter CPU FILE | hog MIB FILE\n");
+	fprintf(stderr, "usage: workers-load spin CPU ROUNDS | keep CPU... | fill CPU | hog MIB FILE\n");
 	return 2;
 }

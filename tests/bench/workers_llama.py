@@ -2,24 +2,22 @@
 """Figures 4.1: an inference engine beside tool calls that hog CPU and memory.
 
 The guest's CPUs take turns on one CPU of the machine, by instructions. One that has nothing to do gives its turn away, and all others become
-faster; so does, now and then, one that is often in the kernel. So the CPUs of tool calls are kept busy in every setting (workers-load keep), and what is
-left is measured: the engine has two CPUs of which it computes on one; on the other, in its own group, a meter counts how much a CPU gets done. Times are
-those of a CPU as fast as alone. In the settings in which nobody keeps others off its CPUs, they are as they are.
+faster; so does, now and then, one that is often in the kernel. So all CPUs are kept busy in every setting (workers-load keep; fill, for the one of the engine's two
+on which it does not compute), and what is left is measured: how much CPU time in user mode the engine takes for a token, for which it
+executes the same instructions whoever is beside it. Times are those of a CPU as fast as alone; what the engine waits, and what it takes in the kernel, counts in full.
 """
-import contextlib
 import http.client
 import json
 import os
 import statistics
 import subprocess
-import sys
 import time
 
 from guest import AGENTCG, OUT, eventually, read, start_daemon
 from intents_cost import load_module
 
 LOAD = f"{OUT}/tests/bench-workers-load"
-MODEL, STOP, METER = "/scratch/model.gguf", "/run/bench-stop", "/run/bench-meter"
+MODEL, STOP = "/scratch/model.gguf", "/run/bench-stop"
 PORT = 8080
 CALLS, CALL_MIB = 16, 40
 TOKENS, PROMPT = 400, "The quick brown fox jumps over the lazy dog."
@@ -32,21 +30,12 @@ ENGINE_CPUS, CALL_CPUS = "2-3", ["0", "1"]
 POLICY = "[Pool]\nMemoryMax=480Mi\nReserve=48Mi\n[GPU]\nCallCores=2\n"
 
 
-# Its other CPU is the meter's.
-METERED = ["sh", "-c", f'{LOAD} meter 3 {METER} & exec taskset --cpu-list 2 "$@"', "-"]
+# What keeps its other CPU busy is its own.
+FILLED = ["sh", "-c", f'{LOAD} fill 3 & exec taskset --cpu-list 2 "$@"', "-"]
 
 
 def bound(*command):
     return ["taskset", "--cpu-list", ENGINE_CPUS, *command]
-
-
-def done():
-    """What the meter has counted, 0 where there is none."""
-    try:
-        with open(METER, "rb") as f:
-            return int.from_bytes(f.read(8), sys.byteorder)
-    except FileNotFoundError:
-        return 0
 
 
 class Engine:
@@ -66,13 +55,18 @@ class Engine:
         except OSError:
             return False
 
+    def user_ms(self):
+        """CPU time that it has used in user mode. It has its launchers' PID."""
+        with open(f"/proc/{self.process.pid}/stat") as f:
+            return int(f.read().rpartition(")")[2].split()[11]) * 1000 / os.sysconf("SC_CLK_TCK")
+
     def complete(self, tokens):
         """(ms to the first token, ms of each token after it), by the engine's own clock."""
-        link = http.client.HTTPConnection("127.0.0.1", PORT, timeout=900)
+        link, used = http.client.HTTPConnection("127.0.0.1", PORT, timeout=900), self.user_ms()
         link.request("POST", "/completion", json.dumps({
             "prompt": PROMPT, "n_predict": tokens, "stream": True, "timings_per_token": True, "ignore_eos": True,
             "cache_prompt": False, "temperature": 0, "logit_bias": NO_BYTES}), {"Content-Type": "application/json"})
-        first, at, counted, began = None, [], done(), time.monotonic()
+        first, at = None, []
         for line in link.getresponse():
             if not line.startswith(b"data: {"):
                 continue
@@ -83,14 +77,12 @@ class Engine:
         at = sorted(dict(at).items())
         if len(at) < tokens - 1:
             raise SystemExit(f"bench: {len(at)} of {tokens} tokens came")
-        self.speed = (done() - counted) / (time.monotonic() - began)
+        self.user = (self.user_ms() - used) / tokens
         return first, [(b[1] - a[1]) / (b[0] - a[0]) for a, b in zip(at, at[1:])]
 
     def end(self):
         self.process.terminate()
         self.process.wait()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(METER)
 
 
 class Calls:
@@ -124,9 +116,9 @@ def p99(values):
 
 
 def alone():
-    engine = Engine(bound(*METERED))
+    engine = Engine(bound(*FILLED))
     try:
-        return (*engine.complete(TOKENS), None, engine.speed)
+        return (*engine.complete(TOKENS), None, engine.user)
     finally:
         engine.end()
 
@@ -139,7 +131,7 @@ def beside(engine_prefix, call_prefix):
     finally:
         finished = calls.end()
         engine.end()
-    return first, tokens, finished / CALLS, engine.speed
+    return first, tokens, finished / CALLS, engine.user
 
 
 def status(*what):
@@ -153,8 +145,12 @@ def controlled():
     try:
         if not eventually(120, lambda: "sched_ext" in status("status")["pool"]["scheduler"]):
             raise SystemExit(f"bench: no CPU scheduler: {read('/run/bench.log')}")
-        return beside([AGENTCG, "gpu", "run", "--name", "bench", "--cpus", "2", "--", *METERED],
-                      [AGENTCG, "run", "--memory", f"{CALL_MIB + 4}Mi", "--"])
+        got = beside([AGENTCG, "gpu", "run", "--name", "bench", "--cpus", "2", "--", *FILLED],
+                     [AGENTCG, "run", "--memory", f"{CALL_MIB + 4}Mi", "--"])
+        # Its CPUs are given back; a daemon that is killed before leaves that to the next.
+        if not eventually(60, lambda: not status("gpu", "status")["workers"]):
+            raise SystemExit(f"bench: the worker is not gone: {read('/run/bench.log')}")
+        return got
     finally:
         daemon.kill()
         daemon.wait()
@@ -177,9 +173,9 @@ def measure(figures, runs, settings=SETTINGS):
             began, kept = time.monotonic(), keep(CALL_CPUS)
             got[name].append(SETTINGS[name][1]())
             stop(kept)
-            first, tokens, _, speed = got[name][-1]
+            first, tokens, _, user = got[name][-1]
             print(f"# {name}: first token {first:.0f} ms, then {statistics.median(tokens):.1f} ms, p99 {p99(tokens):.1f} ms, "
-                  f"meter {speed:.0f} ({time.monotonic() - began:.0f} s)", flush=True)
+                  f"{user:.2f} ms of CPU in user mode ({time.monotonic() - began:.0f} s)", flush=True)
     report(figures, got)
 
 
@@ -192,7 +188,7 @@ def report(figures, got):
     for name, rounds in got.items():
         text, ours = SETTINGS[name][0], name == "agentcg"
         more = "" if ours else f"-{name}"
-        faster = [now[3] / alone[3] if now[3] else 1 for now, alone in zip(rounds, base)]
+        faster = [alone[3] / now[3] for now, alone in zip(rounds, base)]
 
         def ratios(of):
             return [of(now) * f / of(alone) for now, alone, f in zip(rounds, base, faster)]
