@@ -256,14 +256,23 @@ int agentcg_child_exit_code(const struct agentcg_child *c)
 	return c->signal ? EXIT_SIGNAL + c->signal : c->status;
 }
 
+/* It may be pending still: where the child is seen to have ended in the same moment, ppoll() takes no signal. */
+static bool was_interrupted(const sigset_t *set)
+{
+	const struct timespec none = {};
+	siginfo_t info;
+
+	return interrupted || (sigtimedwait(set, &info, &none) == SIGINT && info.si_code > 0);
+}
+
 void agentcg_child_die_alike(const struct agentcg_child *c)
 {
 	sigset_t set;
 
-	if (c->signal != SIGINT || !interrupted)
-		return;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
+	if (c->signal != SIGINT || !was_interrupted(&set))
+		return;
 	(void)signal(SIGINT, SIG_DFL);
 	(void)kill(getpid(), SIGINT);
 	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
