@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# root: --timeout 300
+# root: --timeout 600
 # The house rules that a program can check: checkpatch, shellcheck, the folders, the length of files.
 set -euo pipefail
 . tests/lib/tap.sh

@@ -26,7 +26,9 @@ static bool keeps(int a, int b)
 
 int main(void)
 {
-	static const int some[][2] = { { -1, -1 }, { 10, -1 }, { -1, 10 }, { 10, 20 }, { 20, 10 }, { 10, 11 }, { 3, 4 }, { 2, 63 }, { 10, 10 } };
+	static const int some[][2] = {
+		{ -1, -1 }, { 10, -1 }, { -1, 10 }, { 10, 20 }, { 20, 10 }, { 10, 11 }, { 3, 4 }, { 2, 63 }, { 10, 10 }
+	};
 
 	for (int fd = 0; fd < FDS; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && dup2(0, fd) < 0)
