@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -41,7 +42,11 @@ class Daemon:
         self.pid, self.process = int(os.environ["DAEMON"]), None
 
     def kill(self):
+        """Until it is gone: the next one is refused while the group is its."""
+        fd = os.pidfd_open(self.pid)
         os.kill(self.pid, signal.SIGKILL)
+        select.select([fd], [], [])
+        os.close(fd)
         if self.process:
             self.process.wait()
 
@@ -81,19 +86,16 @@ class Hook(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Liar(http.server.BaseHTTPRequestHandler):
-    """Between daemon and engine: says of every restore that it was done, and does not do it. Counts what was asked for."""
-    engine, restores, saves = None, 0, 0
+class Between(http.server.BaseHTTPRequestHandler):
+    """Between daemon and engine."""
+    engine = None
+
+    def answer(self, body):
+        request = urllib.request.Request(Between.engine + self.path, body, {"Content-Type": "application/json"})
+        return urllib.request.urlopen(request, timeout=60).read()
 
     def forward(self, body=None):
-        if "action=save" in self.path:
-            Liar.saves += 1
-        if "action=restore" in self.path:
-            Liar.restores += 1
-            answer = json.dumps({"id_slot": 0, "filename": "x", "n_restored": 10000, "n_read": 1, "timings": {"restore_ms": 1}}).encode()
-        else:
-            request = urllib.request.Request(Liar.engine + self.path, body, {"Content-Type": "application/json"})
-            answer = urllib.request.urlopen(request, timeout=60).read()
+        answer = self.answer(body)
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
@@ -107,6 +109,29 @@ class Liar(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+
+class Liar(Between):
+    """Says of every restore that it was done, and does not do it. Counts what was asked for."""
+    restores, saves = 0, 0
+
+    def answer(self, body):
+        if "action=save" in self.path:
+            Liar.saves += 1
+        if "action=restore" in self.path:
+            Liar.restores += 1
+            return json.dumps({"id_slot": 0, "filename": "x", "n_restored": 10000, "n_read": 1, "timings": {"restore_ms": 1}}).encode()
+        return super().answer(body)
+
+
+class Slow(Between):
+    """Says of every restore that it took long, for the little that it read."""
+
+    def answer(self, body):
+        answer = super().answer(body)
+        if "action=restore" in self.path:
+            answer = json.dumps({**json.loads(answer), "timings": {"restore_ms": 300}}).encode()
+        return answer
 
 
 def serve(handler, port):
@@ -211,7 +236,7 @@ def webhook():
 
 
 def lies(engine, daemon, link, events):
-    Liar.engine = engine.url
+    Between.engine = engine.url
     serve(Liar, 8081)
     stand_in("liar", "http://127.0.0.1:8081")
     link.call(GPU + "BindSession", session="agent", worker="liar", slot=0)
@@ -231,6 +256,28 @@ def lies(engine, daemon, link, events):
     daemon.start()
     check("... nor after the daemon was killed", "nothing is offloaded any more" in worker("liar").get("offloading", ""), worker("liar"))
     subprocess.run([wc.AGENTCG, "gpu", "end", "--kill", "liar"], check=True)
+
+
+def slow(engine, daemon, link, events):
+    """Restores are slow for their size: the size must have been seen, too, also by a daemon that never saved anything there."""
+    serve(Slow, 8083)
+    stand_in("slow", "http://127.0.0.1:8083")
+    link.call(GPU + "BindSession", session="agent", worker="slow", slot=0)
+    engine.complete(PROMPT, 0)
+    call, event = pause(link, events)
+    equal("a slow engine: offloaded", event and event["event"], "offloaded")
+    daemon.kill()
+    events, link = daemon.start(), Link()
+    link.call("EndCall", call=call)
+    event = wc.wait_for(events, "restored", "recomputed")
+    equal("... restored by the next daemon", event and event["event"], "restored")
+    engine.complete(PROMPT, 0)
+    call, event = pause(link, events)
+    equal("... and worth it again", event and event["event"], "offloaded")
+    link.call("EndCall", call=call)
+    wc.wait_for(events, "restored", "recomputed")
+    subprocess.run([wc.AGENTCG, "gpu", "end", "--kill", "slow"], check=True)
+    return link, events
 
 
 def truncated(engine, link, events):
@@ -354,7 +401,7 @@ def main():
     webhook()
     link, events = killed(engine, daemon, link, events)
     lies(engine, daemon, link, events)
-    link, events = Link(), wc.watch()
+    link, events = slow(engine, daemon, Link(), wc.watch())
     truncated(engine, link, events)
     hung(engine, link, events)
     equal("the daemon's files are one for each session", os.listdir(engine.slots), ["agentcg-0.bin"])

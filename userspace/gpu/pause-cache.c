@@ -247,6 +247,15 @@ static void leave_slot(struct cache *c)
 	act(c, KV_ERASE);
 }
 
+/* Size and rate together: bytes that are guessed, at a rate that was seen, take no time that means anything. */
+static void learn(struct worker_engine *e, const struct kv_done *done, double *rate)
+{
+	if (done->bytes && done->tokens)
+		e->bytes_per_token = (double)done->bytes / (double)done->tokens;
+	if (done->bytes && done->usec)
+		*rate = (double)done->bytes * USEC_PER_SEC / (double)done->usec;
+}
+
 static void saved(struct cache *c, const struct kv_done *done)
 {
 	struct worker_engine *e = engine_of(c);
@@ -259,10 +268,7 @@ static void saved(struct cache *c, const struct kv_done *done)
 		return;
 	}
 	c->tokens = done->tokens;
-	if (done->bytes && done->tokens)
-		e->bytes_per_token = (double)done->bytes / (double)done->tokens;
-	if (done->usec)
-		e->save_rate = (double)done->bytes * USEC_PER_SEC / (double)done->usec;
+	learn(e, done, &e->save_rate);
 	look(c, LOOK_SAVED);
 }
 
@@ -285,8 +291,7 @@ static void restored(struct cache *c, const struct kv_done *done)
 		agentcg_cache_recomputed(c, why);
 		return;
 	}
-	if (done->usec)
-		e->restore_rate = (double)done->bytes * USEC_PER_SEC / (double)done->usec;
+	learn(e, done, &e->restore_rate);
 	look(c, LOOK_RESTORED);
 }
 
@@ -512,7 +517,9 @@ void agentcg_cache_resumed(struct cache *c)
 			wake_in(c, LOOK_MIN_USEC);
 		break;
 	case CACHE_OFFLOADED:
-		look(c, LOOK_RESTORE);
+		/* Looked at already, for the pause before or after a restart: what comes of that is seen then. */
+		if (!c->job)
+			look(c, LOOK_RESTORE);
 		break;
 	case CACHE_DROPPED:
 		agentcg_cache_recomputed(c, "its cache was dropped");
