@@ -119,6 +119,19 @@ static inline __u64 agentcg_join(__u64 vtime, __u64 clock, __u32 inverse, __u64 
 	return agentcg_later(vtime, clock - agentcg_vtime(keep, inverse));
 }
 
+/*
+ * Where a task queues among those of its group, whose @clock is that of the last whose
+ * turn it was: at most a slice behind, however long it could not run, and at most a turn
+ * ahead, however much it ran out of turn or while nobody waited.  @weight: 100 is nice 0.
+ */
+static inline __u64 agentcg_place(__u64 vtime, __u64 clock, __u32 weight)
+{
+	__u64 latest = clock + AGENTCG_ADVANCE * 100 / (weight ? weight : 1);
+
+	vtime = agentcg_later(vtime, clock - AGENTCG_SLICE);
+	return agentcg_before(latest, vtime) ? latest : vtime;
+}
+
 /* Whether it may be served before its turn: it is less than @burst ahead. */
 static inline int agentcg_may_lead(__u64 vtime, __u64 clock, __u32 inverse, __u64 burst)
 {

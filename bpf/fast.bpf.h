@@ -65,7 +65,14 @@ static void add_fast(__u32 slot, __s32 add)
 	}
 }
 
-/* What it runs from now on is in its turn. */
+/* What it runs from now on is out of turn. */
+static void begin_fast(struct task_ctx *t)
+{
+	add_fast(t->slot, 1);
+	t->fast_in = t->slot + 1;
+}
+
+/* ... in its turn. */
 static void end_fast(struct task_ctx *t)
 {
 	if (!t->fast_in)

@@ -25,8 +25,11 @@
  * to sleep (a pipe, a socket) hands it what is left of the turn, and nobody is
  * asked whose turn it is.
  *
- * Kernel threads that are bound to a CPU run there at once, as they would
- * otherwise, while all tasks of the root group together are within a burst.
+ * Kernel threads are fast, too, while all tasks of the root group together are
+ * within a burst; those that are bound to a CPU run there at once, as they would
+ * otherwise.  They hold locks that others wait for: khugepaged, with the least
+ * share of a busy CPU, holds a worker's mmap_lock while it copies 2 MiB, and
+ * that worker, on CPUs of its own, stood still for seconds.
  *
  * sched_ext ends a scheduler that lets a task wait 30 s.  A group with a small
  * share and many threads could get there, honestly or on purpose, so who has
@@ -240,10 +243,16 @@ static void enqueue_class(struct task_struct *p, struct task_ctx *t, u64 flags, 
 		interrupt(victim);
 }
 
+static void enqueue_fast(struct task_struct *p, struct task_ctx *t, u64 flags, s32 victim)
+{
+	begin_fast(t);
+	enqueue_class(p, t, flags, false, victim);
+}
+
 static void enqueue_group(struct task_struct *p, struct task_ctx *t, u64 flags, u64 now)
 {
 	struct agentcg_node *n = node_at(t->slot);
-	u64 vtime = agentcg_later(p->scx.dsq_vtime, n->task_clock - AGENTCG_SLICE);
+	u64 vtime = agentcg_place(p->scx.dsq_vtime, n->task_clock, p->scx.weight);
 	struct cpu_ctx *c;
 	s32 cpu;
 
@@ -272,6 +281,12 @@ static void enqueue_group(struct task_struct *p, struct task_ctx *t, u64 flags, 
 		interrupt(cpu);
 }
 
+/* Where kernel threads are, in the root group, all tasks together are within a burst. */
+static bool kernel_may_lead(const struct agentcg_node *n)
+{
+	return !n->level && agentcg_may_lead(n->own_vtime, n->clock, INVERSE_DEFAULT, AGENTCG_BURST_INTERACTIVE);
+}
+
 /*
  * The kernel's work for one CPU comes first, as long as it does not use that up; where
  * threads run that feed a GPU, which may spin for ever, it is the next in any case.
@@ -280,7 +295,7 @@ static bool enqueue_kernel(struct task_struct *p, struct agentcg_node *n, u64 fl
 {
 	struct cpu_ctx *c = cpu_at(scx_bpf_task_cpu(p));
 
-	if (agentcg_may_lead(n->own_vtime, n->clock, INVERSE_DEFAULT, AGENTCG_BURST_INTERACTIVE)) {
+	if (kernel_may_lead(n)) {
 		if (flags & AGENTCG_ENQ(WAKEUP))
 			flags |= AGENTCG_ENQ(PREEMPT);
 	} else if (!c || c->fast != RANK_GPU) {
@@ -321,6 +336,10 @@ void BPF_PROG(agentcg_enqueue, struct task_struct *p, u64 flags)
 		enqueue_class(p, t, flags, true, find_victim(p, RANK_GPU, NO_SLOT));
 		return;
 	}
+	if (p->flags & PF_KTHREAD && kernel_may_lead(n)) {
+		enqueue_fast(p, t, flags, find_victim(p, RANK_FAST, NO_SLOT));
+		return;
+	}
 	/* A new task is waited for, too. */
 	wakes = flags & AGENTCG_ENQ(WAKEUP) || !p->se.sum_exec_runtime;
 	if (!wakes || !may_be_fast(t->slot, now) || !path_has_bandwidth(t->slot, now)) {
@@ -334,9 +353,7 @@ void BPF_PROG(agentcg_enqueue, struct task_struct *p, u64 flags)
 		enqueue_group(p, t, flags, now);
 		return;
 	}
-	add_fast(t->slot, 1);
-	t->fast_in = t->slot + 1;
-	enqueue_class(p, t, flags, false, victim);
+	enqueue_fast(p, t, flags, victim);
 }
 
 /* ---- what a CPU runs next ----------------------------------------------- */
@@ -403,16 +420,18 @@ static bool out_of_turn(void)
 }
 
 /* Who comes out of turn goes on so as long as it may; for the rest it is the next turn. */
-static bool goes_on(struct task_ctx *t, __u64 now)
+static bool goes_on(const struct task_struct *prev, struct task_ctx *t, __u64 now)
 {
+	struct agentcg_node *n = node_at(t->slot);
+
 	if (t->yielded)
 		return false;
 	if (is_gpu(t))
 		return true;
-	if (node_at(t->slot)->class != AGENTCG_CLASS_INTERACTIVE || !may_be_fast(t->slot, now))
+	if (!(prev->flags & PF_KTHREAD && kernel_may_lead(n)) &&
+	    (n->class != AGENTCG_CLASS_INTERACTIVE || !may_be_fast(t->slot, now)))
 		return false;
-	add_fast(t->slot, 1);
-	t->fast_in = t->slot + 1;
+	begin_fast(t);
 	return true;
 }
 
@@ -491,7 +510,7 @@ void BPF_PROG(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 	}
 	if (out_of_turn())
 		return;
-	if (t && c->prev && (goes_on(t, now) || ends_reading(prev, t))) {
+	if (t && c->prev && (goes_on(prev, t, now) || ends_reading(prev, t))) {
 		keep(prev, t, c);
 		return;
 	}
@@ -507,6 +526,8 @@ void BPF_PROG(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 		n = node_at(c->leaf);
 		dsq = DSQ_GROUPS + c->leaf;
 		if (t && c->same) {
+			/* As if it had queued. */
+			agentcg_set_vtime(prev, agentcg_later(prev->scx.dsq_vtime, n->task_clock - AGENTCG_SLICE));
 			if (n->nr_own > 0 && someone_first(prev, t, dsq) && take(cpu, dsq))
 				return;
 			keep(prev, t, c);
@@ -585,11 +606,11 @@ void BPF_PROG(agentcg_running, struct task_struct *p)
 	if (!t || !c)
 		return;
 	heir = t->queued == QUEUED_HEIR;
+	n = node_at(t->slot);
+	if (t->queued == QUEUED_GROUP)
+		n->task_clock = agentcg_later(n->task_clock, p->scx.dsq_vtime);
 	if (t->queued)
 		dequeued(t);
-	n = node_at(t->slot);
-	if (agentcg_before(n->task_clock, p->scx.dsq_vtime))
-		n->task_clock = p->scx.dsq_vtime;
 	n->nr_switches++;
 	if (t->fast_in)
 		n->nr_fast_runs++;

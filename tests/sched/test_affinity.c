@@ -116,6 +116,29 @@ TEST_F(affinity, bound_tasks_of_one_group_all_run)
 	EXPECT_NEAR(2, sum, 8, "together");
 }
 
+/*
+ * One group. On CPU 0, alone, a task whose time counts seventy times; that is no reason for those on CPU 1, where a hog
+ * has all that it wants, to let others wait.
+ */
+TEST_F(affinity, a_task_is_not_placed_by_those_elsewhere)
+{
+	static const struct work nice = { .run_us = 2000, .sleep_us = 500, .cpus = 1, .nice = 19 };
+	static const struct work sleeper = { .run_us = 200, .sleep_us = 5000, .cpus = 2 };
+	double wait;
+	long from;
+
+	ASSERT_EQ(0, worker_start(&self->workers[0], &self->a, &nice));
+	hog_on(_metadata, self, 1, &self->a, 2);
+	sleep_ms(3000);
+	ASSERT_EQ(0, worker_start(&self->workers[2], &self->a, &sleeper));
+	from = self->workers[2].log->rounds;
+	sleep_ms(WINDOW_MS);
+	wait = worker_wait_us(&self->workers[2], from, 90);
+	TH_LOG("%ld rounds, p90 of the wait %.0f us", self->workers[2].log->rounds - from, wait);
+	EXPECT_LT(50, self->workers[2].log->rounds - from);
+	EXPECT_GE(30000, wait);
+}
+
 /* A running task is sent to and fro; it always goes, and never elsewhere. */
 TEST_F(affinity, a_task_goes_where_it_is_sent)
 {

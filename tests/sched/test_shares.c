@@ -129,6 +129,29 @@ TEST_F(shares, what_one_cannot_use_goes_to_others)
 }
 
 /*
+ *	the root's own 3 hogs	1, however long they were alone
+ *	agentcg-test, 3 hogs	1
+ */
+TEST_F(shares, who_was_alone_is_not_ahead)
+{
+	static const struct member members[] = { { "a", 100, 3 }, {} };
+	double used = 0;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, worker_start(&self->workers[i], NULL, &(struct work){}));
+	sleep_ms(6000);
+	populate(_metadata, self, members);
+	sleep_ms(SETTLE_MS);
+	for (i = 0; i < 3; i++)
+		used -= worker_cpu_ms(&self->workers[i]);
+	measure(self->groups, self->cpus, 1, WINDOW_MS);
+	for (i = 0; i < 3; i++)
+		used += worker_cpu_ms(&self->workers[i]);
+	EXPECT_NEAR(self->cpus[0], used / WINDOW_MS, 25, "the root's own");
+}
+
+/*
  *	p 200	p/a 300, 2 hogs	1
  *		p/b 100, 2 hogs	1/3
  *	q 100	q/a 300, 2 hogs	1/2

@@ -112,6 +112,26 @@ static void test_join(void)
 	tap_ok(agentcg_join(~0ULL - SEC, 5, agentcg_inverse(100), keep) == 5 - keep, "also where the clock wraps");
 }
 
+static void test_place(void)
+{
+	uint64_t clock = 5, turn = AGENTCG_ADVANCE, wrong = 0, vtime, got;
+
+	tap_ok(agentcg_place(clock + MS, clock, 100) == clock + MS && agentcg_place(clock - MS, clock, 100) == clock - MS,
+	       "a task that is about where the others are stays there, also where the clock wraps");
+	tap_ok(agentcg_place(clock - 9 * SEC, clock, 100) == clock - AGENTCG_SLICE, "one that is far behind is a slice behind");
+	tap_ok(agentcg_place(clock + 9 * SEC, clock, 100) == clock + turn, "one that is far ahead is a turn ahead");
+	tap_ok(agentcg_place(clock + 9 * SEC, clock, 1) == clock + 100 * turn && agentcg_place(clock + 9 * SEC, clock, 10000) ==
+	       clock + turn / 100, "which is more for who weighs less");
+	tap_ok(agentcg_place(clock + 9 * SEC, clock, 0) == clock + 100 * turn, "a weight of 0 counts as the least");
+	for (int i = 0; i < 100000; i++) {
+		clock = any();
+		vtime = clock + between(0, 20 * SEC) - 10 * SEC;
+		got = agentcg_place(vtime, clock, 100);
+		wrong += agentcg_before(got, clock - AGENTCG_SLICE) || agentcg_before(clock + turn, got);
+	}
+	tap_ok(!wrong, "never elsewhere");
+}
+
 static void test_lead(void)
 {
 	uint64_t now = ~0ULL - 100 * MS, burst = AGENTCG_BURST_INTERACTIVE;
@@ -334,6 +354,7 @@ int main(void)
 	test_order();
 	test_lag();
 	test_join();
+	test_place();
 	test_lead();
 	test_tokens();
 	test_head_start();
