@@ -117,6 +117,7 @@ int agentcg_bind_threads(pid_t pid, const struct cpus *cpus)
 /* ---- memory ------------------------------------------------------------- */
 
 struct mover {
+	pid_t pid;
 	int fd;
 	sd_event_source *source;
 	agentcg_moved_t done;
@@ -131,6 +132,11 @@ struct mover *agentcg_mover_free(struct mover *v)
 	agentcg_closep(&v->fd);
 	free(v);
 	return NULL;
+}
+
+pid_t agentcg_mover_pid(const struct mover *v)
+{
+	return v->pid;
 }
 
 static void node_mask(const struct cpus *nodes, bool others, unsigned long mask[AGENTCG_NODES_MAX / 8 / sizeof(long)])
@@ -222,6 +228,7 @@ int agentcg_mover_start(sd_event *event, int group, const pid_t *pids, size_t nr
 		_exit(write(fds[1], &r, sizeof(r)) != sizeof(r));
 	}
 	r = pid < 0 ? -errno : 0;
+	v->pid = pid;
 	close(fds[1]);
 	if (r >= 0)
 		r = sd_event_add_io(event, &v->source, v->fd, EPOLLIN, on_moved, v);

@@ -38,6 +38,8 @@ typedef void (*agentcg_moved_t)(int error, void *userdata);
 
 int agentcg_mover_start(sd_event *event, int group, const pid_t *pids, size_t nr, const struct cpus *mems,
 			agentcg_moved_t done, void *userdata, struct mover **ret);
+/* The process that moves; only valid until it is done. */
+pid_t agentcg_mover_pid(const struct mover *v);
 /* Forgets the outcome; the move goes on. */
 struct mover *agentcg_mover_free(struct mover *v);
 

@@ -18,12 +18,16 @@
 #include "manager.h"
 #include "notes.h"
 #include "pinned.h"
+#include "scheduler.h"
 #include "session.h"
 #include "size.h"
 #include "workers.h"
 
 /* Memory that is not protected by the byte: what a worker uses changes all the time. */
 #define PROTECT_STEP	(2 * MIB)
+
+/* By such a part more must be mapped for a sweep to be worth while. */
+#define SWEEP_PART	64
 
 /* From the answer to exec. */
 #define BEGIN_USEC	(5 * USEC_PER_SEC)
@@ -171,7 +175,10 @@ static void on_moved(int error, void *userdata)
 		agentcg_log(LOG_DEBUG, "GPU worker %s: its memory is at node %s", w->name, cpus_format(&w->place.mems, text));
 }
 
-/* By its group where that binds it. */
+/*
+ * By its group where that binds it.  Who moves its pages holds its mmap_lock, as its own threads do: with a tool
+ * call's share of a CPU, it would hold them up for as long.
+ */
 static int move_memory(struct worker *w, const struct cpus *mems)
 {
 	bool group = w->fd >= 0 && w->m->workers->slice.can_cpuset;
@@ -183,6 +190,8 @@ static int move_memory(struct worker *w, const struct cpus *mems)
 		r = agentcg_worker_processes(w, t);
 	if (!r)
 		r = agentcg_mover_start(w->m->event, group ? w->fd : -1, t->pids, t->nr, mems, on_moved, w, &w->mover);
+	if (!r)
+		(void)agentcg_scheduler_set_gpu(w->m->scheduler, agentcg_mover_pid(w->mover), true);
 	free(t);
 	return r;
 }
@@ -345,18 +354,43 @@ static bool has_begun(const struct worker *w)
 	return program && (program != w->launcher || now_usec(CLOCK_MONOTONIC) - w->began_usec > BEGIN_USEC);
 }
 
+/* Pages that its processes have mapped. */
+static uint64_t mapped(const struct worker *w)
+{
+	struct tree *t = malloc(sizeof(*t));
+	uint64_t sum = 0;
+
+	for (size_t i = 0; t && (i || agentcg_worker_processes(w, t) >= 0) && i < t->nr; i++) {
+		_cleanup_fclose_ FILE *f = NULL;
+		unsigned long pages;
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/%d/statm", t->pids[i]);
+		f = fopen(path, "re");
+		if (f && fscanf(f, "%*u %lu", &pages) == 1)
+			sum += pages;
+	}
+	free(t);
+	return sum;
+}
+
 /*
  * Files that it maps may have been read before, to another node.  `agentcg gpu run` has fetched those that its command names
- * (cli/near.h); those that it loads later are fetched at once and some times more, while it loads.  After that its engine has what it needs.
+ * (cli/near.h); those that it loads later are fetched at once and some times more, while it loads: as long as it has more mapped than
+ * the last time, for a sweep is not free.
  */
 static void sweep(struct worker *w)
 {
 	static const uint64_t after[] = { 0, 1, 3, 8, 15, 30, 60, 120, 300 };	/* seconds */
-	uint64_t age = now_usec(CLOCK_MONOTONIC) - w->began_usec;
+	uint64_t age = now_usec(CLOCK_MONOTONIC) - w->began_usec, pages;
 
 	if (w->mover || w->swept == ARRAY_SIZE(after) || age < after[w->swept] * USEC_PER_SEC)
 		return;
 	w->swept++;
+	pages = mapped(w);
+	if (w->swept > 1 && pages <= w->swept_pages + w->swept_pages / SWEEP_PART)
+		return;
+	w->swept_pages = pages;
 	(void)move_memory(w, &w->place.mems);
 }
 

@@ -90,6 +90,7 @@ struct worker {
 	struct borrowed_irqs irqs;
 	struct mover *mover;		/* its memory is under way */
 	unsigned int swept;		/* how often its node was swept for pages that came elsewhere */
+	uint64_t swept_pages;		/* what its processes had mapped then */
 	struct worker_feed *feed;
 	sd_event_source *killed;	/* it was: how long is waited for its end */
 	sd_event_source *events;	/* its group became empty; without one, its first process ended */
