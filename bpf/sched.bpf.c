@@ -284,7 +284,8 @@ static void enqueue_group(struct task_struct *p, struct task_ctx *t, u64 flags, 
 /* Where kernel threads are, in the root group, all tasks together are within a burst. */
 static bool kernel_may_lead(const struct agentcg_node *n)
 {
-	return !n->level && agentcg_may_lead(n->own_vtime, n->clock, INVERSE_DEFAULT, AGENTCG_BURST_INTERACTIVE);
+	return !n->level && agentcg_may_lead(n->own_vtime, n->clock, INVERSE_DEFAULT,
+					     AGENTCG_BURST_INTERACTIVE);
 }
 
 /*
@@ -527,7 +528,8 @@ void BPF_PROG(agentcg_dispatch, s32 cpu, struct task_struct *prev)
 		dsq = DSQ_GROUPS + c->leaf;
 		if (t && c->same) {
 			/* As if it had queued. */
-			agentcg_set_vtime(prev, agentcg_later(prev->scx.dsq_vtime, n->task_clock - AGENTCG_SLICE));
+			agentcg_set_vtime(prev, agentcg_later(prev->scx.dsq_vtime,
+							      n->task_clock - AGENTCG_SLICE));
 			if (n->nr_own > 0 && someone_first(prev, t, dsq) && take(cpu, dsq))
 				return;
 			keep(prev, t, c);

@@ -528,12 +528,16 @@ __weak int find_turn(__u32 cpu, __u64 now, __u64 wall)
 			;
 		else if (parent->nr_listed > 0)
 			look_at_children(at, &t);
-		/* Tasks that sit here beside child groups are one of them; alone, time goes on with them. */
+		/*
+		 * Tasks that sit here beside child groups are one of them; alone,
+		 * time goes on with them.
+		 */
 		if (here || has_own(parent, skip, at, now)) {
 			child = parent;
 			if (!t.any) {
 				if (!at || child->head)
-					child->clock = agentcg_later(child->clock, child->own_vtime);
+					child->clock = agentcg_later(child->clock,
+								     child->own_vtime);
 				goto found;
 			}
 			if (agentcg_before(child->own_vtime, child->clock - AGENTCG_LAG_MAX))

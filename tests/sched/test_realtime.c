@@ -181,7 +181,7 @@ static void times_of(pid_t pid, double *ran, double *waited)
 	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
 	f = fopen(path, "re");
 	if (f && fscanf(f, "%llu %llu", &run, &wait) != 2)
-		run = wait = 0;
+		run = 0;
 	if (f)
 		fclose(f);
 	*ran = run / 1e6;

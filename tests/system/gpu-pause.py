@@ -175,6 +175,8 @@ def may(link):
     mine.call("OpenSession", name="theirs")
     mine.call(GPU + "BindSession", session="theirs", worker="llm", slot=1)
     equal("an owner binds", kv(session="theirs"), "kept")
+    seen = [[c["session"] for w in Link(uid).call(GPU + "GetWorkers")["workers"] for c in w["caches"]] for uid in (0, NOBODY, 1000)]
+    equal("root and the owner see that, another user does not", seen, [["theirs"], ["theirs"], []])
     mine.call("CloseSession", name="theirs")
     equal("... until the session ends", kv(session="theirs"), None)
 

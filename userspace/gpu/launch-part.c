@@ -133,7 +133,7 @@ static int build_figures(const struct launch_figures *f, int gpu_busy, sd_json_v
 		SD_JSON_BUILD_PAIR_CONDITION(f->reason[0], "reason", SD_JSON_BUILD_STRING(f->reason)));
 }
 
-static int build(struct worker *w, sd_json_variant **object)
+static int build(struct worker *w, uid_t uid, sd_json_variant **object)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
 	struct launch_figures f = {};

@@ -690,8 +690,11 @@ static int on_get(struct workers *ws, sd_varlink *link)
 	char cpus[AGENTCG_CPUS_TEXT_MAX];
 	struct notes notes = {};
 	struct cpus rest;
-	int r = sd_json_variant_new_array(&gpus, NULL, 0);
+	uid_t uid;
+	int r = sd_varlink_get_peer_uid(link, &uid);
 
+	if (r >= 0)
+		r = sd_json_variant_new_array(&gpus, NULL, 0);
 	if (r >= 0)
 		r = sd_json_variant_new_array(&workers, NULL, 0);
 	for (unsigned int i = 0; r >= 0 && i < ws->gpus.nr; i++)
@@ -699,7 +702,7 @@ static int on_get(struct workers *ws, sd_varlink *link)
 	for (unsigned int i = 0; r >= 0 && i < ws->nr; i++) {
 		_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
 
-		r = agentcg_worker_build(ws->list[i], &v);
+		r = agentcg_worker_build(ws->list[i], uid, &v);
 		if (r >= 0)
 			r = sd_json_variant_append_array(&workers, v);
 	}

@@ -208,7 +208,7 @@ static uint64_t usec_of(double sec)
 	return isnan(sec) ? 0 : (uint64_t)(sec * USEC_PER_SEC);
 }
 
-static int build(struct worker *w, sd_json_variant **object)
+static int build(struct worker *w, uid_t uid, sd_json_variant **object)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
 	struct worker_metrics *p = w->metrics;

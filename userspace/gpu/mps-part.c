@@ -148,7 +148,7 @@ static void end(struct worker *w)
 	agentcg_checkpoint_end(w);
 }
 
-static int build(struct worker *w, sd_json_variant **object)
+static int build(struct worker *w, uid_t uid, sd_json_variant **object)
 {
 	int r = w->mps_lost && !*w->reason ? sd_json_variant_set_field_string(object, "reason", MPS_LOST) : 0;
 

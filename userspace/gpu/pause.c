@@ -322,14 +322,14 @@ static void state(struct worker *w)
 		.event = "state", .worker = w->name, .expected_usec = AGENTCG_NONE, .text = text });
 }
 
-static int build(struct worker *w, sd_json_variant **object)
+static int build(struct worker *w, uid_t uid, sd_json_variant **object)
 {
 	_cleanup_(sd_json_variant_unrefp) sd_json_variant *list = NULL;
 	uint64_t now = now_usec(CLOCK_MONOTONIC);
 	int r = sd_json_variant_new_array(&list, NULL, 0);
 
 	for (struct cache *c = w->m->pauses ? w->m->pauses->caches : NULL; r >= 0 && c; c = c->next) {
-		if (c->worker != w)
+		if (c->worker != w || (uid && c->session->uid != uid))
 			continue;
 		r = sd_json_variant_append_arraybo(&list,
 			SD_JSON_BUILD_PAIR_STRING("session", c->session->name),

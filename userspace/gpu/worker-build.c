@@ -26,7 +26,7 @@ static uint64_t current_memory(const struct worker *w)
 	return w->fd >= 0 && agentcg_cgroup_read_u64(w->fd, "memory.current", &v) >= 0 ? v : 0;
 }
 
-int agentcg_worker_build(struct worker *w, sd_json_variant **ret)
+int agentcg_worker_build(struct worker *w, uid_t uid, sd_json_variant **ret)
 {
 	static const char *const roles[] = { "both", "prefill", "decode" };
 	static const char *const states[] = { "starting", "running", "hung", "gpu_lost", "gone" };
@@ -69,6 +69,6 @@ int agentcg_worker_build(struct worker *w, sd_json_variant **ret)
 			SD_JSON_BUILD_PAIR_CONDITION(w->mps_share != 0, "mpsShare", SD_JSON_BUILD_UNSIGNED(w->mps_share)));
 	for (size_t i = 0; r >= 0 && (part = agentcg_worker_part(i)); i++)
 		if (part->build)
-			r = part->build(w, ret);
+			r = part->build(w, uid, ret);
 	return r;
 }

@@ -107,10 +107,9 @@ struct worker {
 };
 
 struct worker *agentcg_worker_find(struct manager *m, const char *name);
-/* The one that uses @url, or that a session is bound to: see pause.h. */
 
-/* As the interface's Worker. */
-int agentcg_worker_build(struct worker *w, sd_json_variant **ret);
+/* As the interface's Worker, to @uid: it is shown the caches of its own sessions, root those of all. */
+int agentcg_worker_build(struct worker *w, uid_t uid, sd_json_variant **ret);
 
 /* What is wished for a new one, or for one that runs. */
 struct worker_wish {
@@ -181,7 +180,8 @@ struct worker_part {
 	int (*environment)(struct worker *w, sd_json_variant **list, char *why);
 	/* Its state has changed; may be NULL. */
 	void (*state)(struct worker *w);
-	int (*build)(struct worker *w, sd_json_variant **object);	/* adds its fields; may be NULL */
+	/* adds its fields, those that @uid may see; may be NULL */
+	int (*build)(struct worker *w, uid_t uid, sd_json_variant **object);
 };
 
 extern const struct worker_part agentcg_launch_part;	/* launch-part.c */

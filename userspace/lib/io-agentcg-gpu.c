@@ -140,6 +140,7 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Worker,
 	FIELD_OPT(checkpointReason, STRING),
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(launches, Launches, SD_VARLINK_NULLABLE),
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(inference, Inference, SD_VARLINK_NULLABLE),
+	COMMENT("Of the caller's sessions; root sees those of all"),
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(caches, Cache, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE),
 	COMMENT("Why no cache is offloaded any more"),
 	FIELD_OPT(offloading, STRING));
