@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "feed.h"
 
+#include <sched.h>
+
 #include "cgroup.h"
 #include "manager.h"
 #include "scheduler.h"
@@ -29,12 +31,27 @@ static bool knows(const struct worker_feed *f, pid_t tid)
 	return false;
 }
 
+/* CPUs that a thread may use. */
+static size_t cpus_of(pid_t tid)
+{
+	size_t size = CPU_ALLOC_SIZE(AGENTCG_CPUS_MAX), n = 0;
+	cpu_set_t *set = CPU_ALLOC(AGENTCG_CPUS_MAX);
+
+	if (set && sched_getaffinity(tid, size, set) == 0)
+		n = (size_t)CPU_COUNT_S(size, set);
+	CPU_FREE(set);
+	return n;
+}
+
 void agentcg_feed_add(struct worker *w, pid_t tid)
 {
 	struct worker_feed *f = get(w);
 
-	/* Such threads may spin: what else the worker does wants a CPU too. */
-	if (!f || f->nr == FEEDERS_MAX || f->nr + 1 >= cpus_count(&w->place.cpus) || knows(f, tid))
+	/*
+	 * Such threads may spin: what else the worker does wants a CPU too, also where the engine is bound to fewer than
+	 * it has (its threads for clients would send nothing until it has nothing more to compute).
+	 */
+	if (!f || f->nr == FEEDERS_MAX || knows(f, tid) || f->nr + 1 >= min_u64(cpus_count(&w->place.cpus), cpus_of(tid)))
 		return;
 	if (agentcg_scheduler_set_gpu(w->m->scheduler, tid, true) >= 0)
 		f->tids[f->nr++] = tid;
