@@ -89,6 +89,37 @@ static bool never(void)
 	return false;
 }
 
+/* 0: none. */
+static int pid_in(const char *file)
+{
+	char path[256];
+	int pid = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/mps-" UUID "%s", base, file);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	if (f)
+		fclose(f);
+	return pid;
+}
+
+/* The one that starts has begun to execute what it is. */
+static bool named(void)
+{
+	char path[64], comm[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid_in("/starting"));
+	f = fopen(path, "r");
+	if (f && !fgets(comm, sizeof(comm), f))
+		*comm = 0;
+	if (f)
+		fclose(f);
+	return startswith(comm, "nvidia-cuda-mps");
+}
+
 static void on_done(int error, const char *text, void *userdata)
 {
 	told++;
@@ -125,16 +156,8 @@ static bool nobody(const char *uuid, void *userdata)
 
 static int take_signal(const char *file, int sig)
 {
-	char path[256];
-	FILE *f;
-	int pid = 0;
+	int pid = pid_in(file);
 
-	snprintf(path, sizeof(path), "%s/mps-" UUID "%s", base, file);
-	f = fopen(path, "r");
-	if (!f || fscanf(f, "%d", &pid) != 1)
-		pid = 0;
-	if (f)
-		fclose(f);
 	return pid > 1 ? kill(pid, sig) : -1;
 }
 
@@ -225,14 +248,14 @@ static void next_daemon(void)
 
 	put_control("sleep 0.5", QUIT);
 	agentcg_mps_start(m, UUID, on_done, &told, why);
-	wait_for(never, 200);	/* until it has its name */
+	wait_for(named, 5000);
 	again();
 	agentcg_mps_sweep(m, nobody, NULL);
 	tap_ok(wait_for(runs, 5000) && wait_for(gone, 5000), "... also one that was about to start");
 	put_control("cp /bin/sleep $CUDA_MPS_LOG_DIRECTORY/nvidia-cuda-mps-control\n"
 		    "	exec $CUDA_MPS_LOG_DIRECTORY/nvidia-cuda-mps-control 60", QUIT);
 	agentcg_mps_start(m, UUID, on_done, &told, why);
-	wait_for(never, 200);
+	wait_for(named, 5000);
 	again();
 	agentcg_mps_sweep(m, nobody, NULL);
 	tap_ok(take_signal("/starting", 0) == 0, "... which hangs");
